@@ -12,8 +12,10 @@ import type { SchedState } from './sched/state.ts';
 import type { Task, Tid } from './sched/task.ts';
 import type { TimeState } from './time/clock.ts';
 import type { TimerState } from './time/timers.ts';
+import type { RecordedEvents } from './trace/recorder.ts';
 import type { KernelLog } from './trace/printk.ts';
 import type { TraceState } from './trace/state.ts';
+import type { TrapState } from './trap/state.ts';
 import type { TtyState } from './tty/state.ts';
 import type { HostState } from './boot/host-state.ts';
 
@@ -45,6 +47,7 @@ export interface KernelState {
   block: BlockState;
   vfs: VfsState;
   tty: TtyState;
+  trap: TrapState;
   ipc: IpcState;
   net: NetState;
   host: HostState; // what the host asked for and has not yet got
@@ -71,6 +74,8 @@ export interface HostDoor {
 export interface Kernel extends KernelState {
   readonly machine: Machine;
   readonly door: HostDoor;
+  /** Recorded events that the host has not taken yet: output, never read back. */
+  recorder: { events: RecordedEvents | null };
   /** Derived data, droppable at any instant: folders keep what they can compute again under their own name. */
   cache: Record<string, unknown>;
 }

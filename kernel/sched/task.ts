@@ -19,6 +19,8 @@ export interface CallProgress {
   number: number; // of the system call
   /** Virtual time at which the call's timeout ends, or -1. Set once, survives restarts. */
   deadlineNs: number;
+  /** The timer that wakes the task at the deadline, or 0. */
+  timer: number;
   /** Bytes already moved. */
   done: number;
   /** Whatever else the call's handler keeps: plain data, its shape known to that handler only. */
@@ -51,6 +53,8 @@ export interface Task {
   call: CallProgress | null;
   /** True while the task's next entry to user mode must first run its interrupted call again. */
   inCall: boolean;
+  /** Number of the system call whose result stands in RAX on the way to user mode (Linux's orig_ax); -1 otherwise. */
+  origRax: number;
   /** For kernel threads: name of the step function in `kernelThreads` (sched/kernel-thread.ts), and its own data. */
   kernelThread: { name: string; data: unknown } | null;
   /** clone's CLONE_CHILD_CLEARTID address (0: none), set_robust_list head. */
@@ -68,5 +72,11 @@ export interface Task {
   io: { readBytes: number; writeBytes: number; readChars: number; writeChars: number; readCalls: number; writeCalls: number };
   exitSignal: number; // what the parent gets when it ends; 0 for threads
   vforkParent: Tid; // 0: none. The parent sleeps until this task execs or exits.
-  flags: { kernel: boolean; needResched: boolean; forkNoExec: boolean; exiting: boolean };
+  flags: {
+    kernel: boolean;
+    forkNoExec: boolean;
+    exiting: boolean;
+    /** Its call gave ERESTARTSYS or ERESTARTNOHAND: signal delivery must decide on the way out. */
+    restarting: boolean;
+  };
 }
