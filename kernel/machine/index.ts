@@ -1,2 +1,14 @@
-// The door of the machine. TO BE FILLED by the machine's author; the contract (signatures) is fixed here.
+// The door of the machine: physical memory, CPUs and their registers, page tables, run(). Plain functions that take the
+// machine first; a CPU is named by its index.
+
 export * from './machine.ts';
+export type { Machine } from './cpu.ts';
+export {
+  copyPhysical, fillPhysical, load16, load32, load64, load64Big, load8, readBytes, store16, store32, store64, store64Big,
+  store8, viewBytes, writeBytes,
+} from './memory.ts'; // prettier-ignore
+export {
+  CONTEXT_BYTES, contextRegister, contextRegisterBig, loadContext, newContext, readRegister, readRegisterBig,
+  readRegisterSigned, saveContext, setContextRegister, setContextRegisterBig, writeRegister, writeRegisterBig,
+} from './registers.ts'; // prettier-ignore
+export { createMachine, flushTlb, invalidatePage, run, setPageTable, setTsc, translate } from './run.ts';

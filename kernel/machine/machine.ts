@@ -48,4 +48,12 @@ export const VECTOR = {
 export const PAGE_FAULT = { present: 1, write: 2, user: 4, reserved: 8, instruction: 16 } as const;
 
 /** Page-table entry bits, SDM 3A 4.5. Entries are 64 bits little-endian in guest RAM; NX is bit 63. */
-export const PTE = { present: 1, write: 2, user: 4, accessed: 32, dirty: 64, large: 128, global: 256 } as const;
+export const PTE = {
+  present: 1,
+  write: 2,
+  user: 4,
+  accessed: 32,
+  dirty: 64,
+  large: 128,
+  global: 256,
+} as const;

@@ -1,0 +1,28 @@
+// The machine's record: the memory that holds RAM and CPU contexts, views of it, and caches that may be dropped.
+
+import type { CodeCache } from './decode/code-cache.ts';
+import type { Linker } from './exec/handlers.ts';
+import { CPU_BASE, CPU_STRIDE } from './layout.ts';
+import type { MachineConfig, Trap } from './machine.ts';
+
+export interface Machine {
+  readonly config: MachineConfig;
+  readonly trap: Trap;
+  readonly bytes: Uint8Array;
+  readonly words16: Uint16Array;
+  readonly words32: Int32Array;
+  readonly view: DataView;
+  readonly linker: Linker;
+  readonly code: CodeCache;
+  readonly core: {
+    run(context: number, budget: number): number;
+    walk(context: number, linear: bigint, access: number): number;
+    flagBits(context: number): number;
+    setFlagBits(context: number, word: number): void;
+  };
+}
+
+/** Address of a CPU's context in the machine's memory. */
+export function contextOf(cpu: number): number {
+  return CPU_BASE + cpu * CPU_STRIDE;
+}

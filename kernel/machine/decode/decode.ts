@@ -1,0 +1,266 @@
+// One instruction's bytes to its parts: prefixes, REX, opcode, ModRM, SIB, displacement, immediates (SDM 2A chapter 2),
+// as 64-bit mode has them. The result is one record, reused, that code-cache.ts turns into a predecoded record and the
+// disassembler into text.
+
+import type { Addressing } from '../exec/emit.ts';
+import { CONTEXT } from '../layout.ts';
+import type { FormEntry, OpcodeMap } from './opcode-map.ts';
+
+export interface Decoded {
+  entry: FormEntry | undefined; // undefined: #UD
+  length: number;
+  operandSize: 2 | 4 | 8;
+  addressing: Addressing;
+  repeat: 'none' | 'rep' | 'repne';
+  address32: boolean;
+  reg: number; // context offsets, as RECORD wants them
+  rm: number;
+  base: number;
+  index: number;
+  scale: number;
+  segment: number;
+  displacement: number;
+  /** RIP-relative: relative to the instruction's end. */
+  ripRelative: boolean;
+  immediateLow: number; // two 32-bit halves
+  immediateHigh: number;
+  relative: number; // branch displacement
+}
+
+export function newDecoded(): Decoded {
+  return {
+    entry: undefined, length: 0, operandSize: 4, addressing: 'none', repeat: 'none', address32: false, reg: 0, rm: 0, base: 0,
+    index: 0, scale: 0, segment: 0, displacement: 0, ripRelative: false, immediateLow: 0, immediateHigh: 0, relative: 0,
+  }; // prettier-ignore
+}
+
+export type DecodeStatus = 'ok' | 'truncated' | 'invalid' | 'too long';
+const LENGTH_MAX = 15;
+
+/** A byte register: without REX, 4 to 7 are AH CH DH BH. */
+function byteRegister(number: number, hasRex: boolean): number {
+  return hasRex || number < 4 || number > 7 ? number * 8 : (number - 4) * 8 + 1;
+}
+
+function registerOffset(
+  file: 'gpr' | 'xmm' | 'mmx' | undefined,
+  number: number,
+  size: unknown,
+  hasRex: boolean,
+): number {
+  // prettier-ignore
+  if (file === 'xmm') return CONTEXT.xmm + number * 16;
+  if (file === 'mmx') return CONTEXT.x87 + (number & 7) * 16;
+  return size === 1 ? byteRegister(number, hasRex) : number * 8;
+}
+
+function matches(
+  entry: FormEntry,
+  modRm: number,
+  operand16: boolean,
+  repeat: number,
+  rexW: boolean,
+): boolean {
+  const { parsed } = entry;
+  switch (parsed.prefix) {
+    case undefined: break;
+    case 'none': if (repeat !== 0 || operand16) return false; break;
+    case '66': if (repeat !== 0 || !operand16) return false; break;
+    case 'F2': if (repeat !== 0xf2) return false; break;
+    case 'F3': if (repeat !== 0xf3) return false; break;
+  } // prettier-ignore
+  if (parsed.rexW !== undefined && parsed.rexW !== rexW) return false;
+  if (!parsed.hasModRm) return true;
+  if (parsed.modRm !== undefined && (modRm < parsed.modRm[0] || modRm > parsed.modRm[1])) return false;
+  if (parsed.digit !== undefined && parsed.digit !== ((modRm >> 3) & 7)) return false;
+  return parsed.modRm !== undefined || (entry.modes & (modRm >= 0xc0 ? 1 : 2)) !== 0;
+}
+
+/** Reads bytes[at…end); the instruction may be at most 15 long. */
+export function decode(
+  map: OpcodeMap,
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  out: Decoded,
+): DecodeStatus {
+  const limit = Math.min(end, at + LENGTH_MAX);
+  const short: DecodeStatus = limit === at + LENGTH_MAX ? 'too long' : 'truncated';
+  let next = at;
+  let operand16 = false;
+  let address32 = false;
+  let lock = false;
+  let repeat = 0;
+  let segment: number = CONTEXT.zero;
+  let rex = 0;
+  let opcode = 0;
+  out.entry = undefined;
+  for (;;) {
+    if (next >= limit) return short;
+    opcode = bytes[next++] ?? 0;
+    if (opcode === 0x66) operand16 = true;
+    else if (opcode === 0x67) address32 = true;
+    else if (opcode === 0xf0) lock = true;
+    else if (opcode === 0xf2 || opcode === 0xf3) repeat = opcode;
+    else if (opcode === 0x64) segment = CONTEXT.fsBase;
+    else if (opcode === 0x65) segment = CONTEXT.gsBase;
+    else if (opcode === 0x2e || opcode === 0x36 || opcode === 0x3e || opcode === 0x26) segment = segment;
+    else if ((opcode & 0xf0) === 0x40) {
+      rex = opcode;
+      continue;
+    } else break;
+    rex = 0; // REX counts only right before the opcode
+  }
+  let mapNumber = 0;
+  if (opcode === 0x0f) {
+    if (next >= limit) return short;
+    opcode = bytes[next++] ?? 0;
+    mapNumber = 1;
+    if (opcode === 0x38 || opcode === 0x3a) {
+      mapNumber = opcode === 0x38 ? 2 : 3;
+      if (next >= limit) return short;
+      opcode = bytes[next++] ?? 0;
+    }
+  }
+  const candidates = map.byOpcode[mapNumber * 256 + opcode] ?? [];
+  const hasRex = rex !== 0;
+  const rexW = (rex & 8) !== 0;
+  let modRm = 0;
+  const mayHaveModRm = candidates.some((candidate) => candidate.parsed.hasModRm);
+  if (mayHaveModRm) {
+    if (next >= limit) return short;
+    modRm = bytes[next] ?? 0;
+  }
+  let entry: FormEntry | undefined;
+  for (const candidate of candidates) {
+    if (!matches(candidate, modRm, operand16, repeat, rexW)) continue;
+    entry = candidate;
+    break;
+  }
+  out.length = next - at;
+  if (entry === undefined) return 'invalid';
+  const { parsed, options } = entry;
+  const mandatory66 = parsed.prefix === '66';
+  let operandSize: 2 | 4 | 8 = rexW ? 8 : operand16 && !mandatory66 ? 2 : 4;
+  if (options.includes('d64') && operandSize === 4) operandSize = 8;
+  if (options.includes('f64')) operandSize = 8;
+  if (!entry.usesOperandSize) operandSize = 4;
+  out.operandSize = operandSize;
+  out.address32 = address32;
+  out.repeat = repeat === 0xf3 ? 'rep' : repeat === 0xf2 ? 'repne' : 'none';
+  if (!options.includes('rep') && !options.includes('repz')) out.repeat = 'none';
+  else if (options.includes('rep') && repeat !== 0) out.repeat = 'rep';
+  out.segment = segment;
+  out.addressing = 'none';
+  out.base = CONTEXT.zero;
+  out.index = CONTEXT.zero;
+  out.scale = 0;
+  out.displacement = 0;
+  out.ripRelative = false;
+  out.immediateLow = 0;
+  out.immediateHigh = 0;
+
+  let regNumber = 0;
+  let rmNumber = 0;
+  let displacementBytes = 0;
+  if (parsed.hasModRm) {
+    next++;
+    const mod = modRm >> 6;
+    regNumber = ((modRm >> 3) & 7) | ((rex & 4) << 1);
+    rmNumber = (modRm & 7) | ((rex & 1) << 3);
+    if (mod !== 3) {
+      out.addressing = 'base';
+      displacementBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
+      if ((modRm & 7) === 4) {
+        if (next >= limit) return short;
+        const sib = bytes[next++] ?? 0;
+        const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
+        if (index !== 4) {
+          out.index = index * 8;
+          out.scale = sib >> 6;
+          out.addressing = 'index';
+        }
+        if ((sib & 7) === 5 && mod === 0) displacementBytes = 4;
+        else out.base = ((sib & 7) | ((rex & 1) << 3)) * 8;
+      } else if ((modRm & 7) === 5 && mod === 0) {
+        displacementBytes = 4;
+        out.ripRelative = true;
+        out.base = CONTEXT.pageBase;
+      } else out.base = rmNumber * 8;
+      if (address32 || segment !== CONTEXT.zero) out.addressing = 'full';
+    }
+  } else if (parsed.registerInOpcode) {
+    regNumber = (opcode & 7) | ((rex & 1) << 3);
+  }
+  if (next + displacementBytes > limit) return short;
+  if (displacementBytes === 1) out.displacement = ((bytes[next] ?? 0) << 24) >> 24;
+  else if (displacementBytes === 4) out.displacement = readInt32(bytes, next);
+  next += displacementBytes;
+  // POP to memory computes the address with the incremented RSP (SDM 2B POP)
+  if (options.includes('popm') && out.base === 4 * 8) out.displacement += operandSize;
+
+  out.reg = 0;
+  out.rm = rmNumber;
+  for (const operand of entry.operands) {
+    if (operand.kind === 'segment') out.reg = regNumber & 7;
+    else if (operand.field === 'reg')
+      out.reg = registerOffset(operand.register, regNumber, operand.size, hasRex);
+    else if (operand.field === 'rm' && operand.register !== undefined)
+      out.rm = registerOffset(operand.register, rmNumber, operand.registerSize ?? operand.size, hasRex);
+    else if (operand.kind === 'st') out.rm = rmNumber & 7;
+    if (operand.kind === 'memory' && operand.field === 'none')
+      out.addressing = segment !== CONTEXT.zero || address32 ? 'full' : 'base';
+  }
+
+  let immediates = 0;
+  for (const token of parsed.immediates) {
+    let size = 4;
+    switch (token) {
+      case 'ib': case 'cb': size = 1; break;
+      case 'iw': size = 2; break;
+      case 'iz': size = operandSize === 2 ? 2 : 4; break;
+      case 'iv': size = operandSize; break;
+      case 'iq': size = 8; break;
+      case 'moffs': size = address32 ? 4 : 8; break;
+      default: size = 4; // cz: near branches ignore the operand-size prefix
+    } // prettier-ignore
+    if (next + size > limit) return short;
+    let low = 0;
+    if (size === 1) low = ((bytes[next] ?? 0) << 24) >> 24;
+    else if (size === 2) low = (((bytes[next] ?? 0) | ((bytes[next + 1] ?? 0) << 8)) << 16) >> 16;
+    else low = readInt32(bytes, next);
+    let high = low >> 31;
+    if (size === 8) high = readInt32(bytes, next + 4);
+    if (token === 'moffs' && size === 4) high = 0;
+    next += size;
+    if (token === 'cb' || token === 'cz') {
+      out.relative = low;
+      continue;
+    }
+    const operand = entry.operands.filter((candidate) => candidate.kind === 'immediate')[immediates];
+    immediates++;
+    const wanted =
+      operand === undefined ? 8 : operand.size === 'v' || operand.size === 'y' ? operandSize : operand.size;
+    if (immediates === 2) {
+      out.displacement = wanted === 1 ? low & 0xff : low;
+      continue;
+    }
+    if (wanted === 1) low &= 0xff;
+    else if (wanted === 2) low &= 0xffff;
+    out.immediateLow = low;
+    out.immediateHigh = wanted === 8 ? high : 0;
+  }
+  out.length = next - at;
+  if (lock && !(options.includes('lock') && out.addressing !== 'none')) return 'invalid';
+  out.entry = entry;
+  return 'ok';
+}
+
+function readInt32(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at] ?? 0) |
+    ((bytes[at + 1] ?? 0) << 8) |
+    ((bytes[at + 2] ?? 0) << 16) |
+    ((bytes[at + 3] ?? 0) << 24)
+  );
+}

@@ -1,0 +1,191 @@
+// The core module of a machine: MMU, flags, and run(), the interpreter loop over predecoded records. The most frequent
+// handlers are emitted into the loop, where a br_table selects them by the record's handler number; the others are
+// functions of their own in a table, generated when the decoder first meets them (handlers.ts).
+//
+// run(context, budget) executes until the budget is used up or something needs TypeScript, and returns an EXIT;
+// context.rip and context.remaining are then exact.
+
+import { CODE_INDEX_BYTES, CONTEXT, EXIT, RECORD, SLOT, TLB_ENTRIES } from '../layout.ts';
+import { mmuFunctions, functionOf } from '../mmu/walk.ts';
+import type { Locals } from './body.ts';
+import type { FormCode, Variant } from './emit.ts';
+import { emitHandler } from './emit.ts';
+import { emitFlagBits, flagBitsBody } from './flags.ts';
+import type { Code, Label, Signature, Type } from './wasm.ts';
+import { block, br, brTable, callIndirect, i32, i64, label, local, loop, ret, when } from './wasm.ts';
+import type { FunctionCode, FunctionImport } from './wasm-module.ts';
+import { moduleBytes } from './wasm-module.ts';
+
+export const HANDLER_SIGNATURE: Signature = { parameters: ['i32', 'i32'], results: ['i32'] };
+/** Handler numbers of the loop that are no instructions; hot handlers follow. */
+export const HANDLER = { lookup: 0, cold: 1, cross: 2, firstHot: 3 } as const;
+
+export interface HotHandler {
+  readonly form: FormCode;
+  readonly variant: Variant;
+}
+
+/** Locals that the handlers of the loop share: each handler starts over. */
+function pooledLocals(firstIndex: number): Locals & { readonly types: Type[]; restart(): void } {
+  const types: Type[] = [];
+  const byType = new Map<Type, number[]>();
+  const used = new Map<Type, number>();
+  return {
+    types,
+    allocate(type) {
+      const mine = byType.get(type) ?? [];
+      byType.set(type, mine);
+      const position = used.get(type) ?? 0;
+      used.set(type, position + 1);
+      const known = mine[position];
+      if (known !== undefined) return known;
+      const index = firstIndex + types.push(type) - 1;
+      mine.push(index);
+      return index;
+    },
+    restart: () => used.clear(),
+  };
+}
+
+function runFunction(hot: readonly HotHandler[]): FunctionCode {
+  const [context, budget, record, remaining, status, entry, target] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i32', 'i64'];
+  const locals = pooledLocals(7);
+  const ctx = local.get(context);
+  const rec = local.get(record);
+  const leave = label('leave');
+  const fault = label('fault');
+  const lookup = label('lookup');
+  const next = label('next');
+
+  const exitWith = (code: Code): Code => [local.set(status, code), br(leave)];
+  const exitAt = (address: Code, code: number): Code => [
+    i64.store(ctx, address, CONTEXT.rip),
+    exitWith(i32.const(code)),
+  ];
+  const recordAddress = i64.add(i64.load(ctx, CONTEXT.pageBase), i64.load16_u(rec, RECORD.offset));
+  const uncount = local.set(remaining, i32.add(local.get(remaining), i32.const(1)));
+  const advance: Code = [local.set(record, i32.add(rec, i32.const(32))), br(next)];
+  const executeEntry = (address: Code): Code =>
+    i32.add(
+      ctx,
+      i32.shl(
+        i32.and(i32.wrap_i64(i64.shr_u(address, i64.const(12))), i32.const(TLB_ENTRIES - 1)),
+        i32.const(4),
+      ),
+    );
+
+  // target → record
+  const page = i64.and(local.get(target), i64.const(-4096));
+  const findRecord: Code = [
+    local.set(entry, executeEntry(local.get(target))),
+    when(i64.ne(i64.load(local.get(entry), CONTEXT.tlbExecute), page), exitAt(local.get(target), EXIT.fetch)),
+    local.set(entry, i32.load(local.get(entry), CONTEXT.tlbExecute + 8)),
+    local.set(
+      record,
+      i32.load16_u(
+        i32.add(
+          local.get(entry),
+          i32.shl(i32.and(i32.wrap_i64(local.get(target)), i32.const(4095)), i32.const(1)),
+        ),
+      ),
+    ),
+    when(i32.eqz(rec), exitAt(local.get(target), EXIT.decode)),
+    i64.store(ctx, page, CONTEXT.pageBase),
+    local.set(
+      record,
+      i32.add(i32.add(local.get(entry), i32.const(CODE_INDEX_BYTES)), i32.shl(rec, i32.const(5))),
+    ),
+  ];
+
+  const bodies: Code[] = [];
+  bodies[HANDLER.lookup] = [uncount, local.set(target, recordAddress), br(lookup)];
+  bodies[HANDLER.cold] = [
+    i32.store(ctx, local.get(remaining), CONTEXT.remaining),
+    local.set(status, callIndirect(HANDLER_SIGNATURE, i32.load16_u(rec, RECORD.cold), ctx, rec)),
+    when(i32.eqz(local.get(status)), advance),
+    when(i32.eq(local.get(status), i32.const(EXIT.jump)), [
+      local.set(target, i64.load(ctx, CONTEXT.rip)),
+      br(lookup),
+    ]),
+    when(i32.eq(local.get(status), i32.const(EXIT.fault)), br(fault)),
+    br(leave),
+  ];
+  // The next page must still be the one from which the following record was decoded
+  const nextPage = i64.add(i64.load(ctx, CONTEXT.pageBase), i64.const(4096));
+  const samePage = i32.eq(
+    i32.load(i32.load(local.get(entry), CONTEXT.tlbExecute + 8), CODE_INDEX_BYTES + SLOT.generation),
+    i32.load(rec, RECORD.immediate),
+  );
+  bodies[HANDLER.cross] = [
+    uncount,
+    local.set(entry, executeEntry(nextPage)),
+    when(i64.eq(i64.load(local.get(entry), CONTEXT.tlbExecute), nextPage), when(samePage, advance)),
+    exitAt(recordAddress, EXIT.cross),
+  ];
+  for (const { form, variant } of hot) {
+    locals.restart();
+    const code = emitHandler(form, variant, ctx, rec, locals, { record, target, next, lookup, fault });
+    bodies.push([code, advance]);
+  }
+
+  const labels = bodies.map((_body, i): Label => label(`handler ${i}`));
+  const outermost = labels[0] ?? next;
+  let dispatch: Code = brTable(i32.load16_u(rec), labels, outermost);
+  labels.forEach((at, i) => {
+    dispatch = [block(at, dispatch), bodies[i] ?? []];
+  });
+  const step: Code = [
+    when(i32.eqz(local.get(remaining)), exitAt(recordAddress, EXIT.budget)),
+    local.set(remaining, i32.sub(local.get(remaining), i32.const(1))),
+    dispatch,
+  ];
+  const body: Code = [
+    local.set(remaining, local.get(budget)),
+    i32.store(ctx, local.get(budget), CONTEXT.budget),
+    local.set(target, i64.load(ctx, CONTEXT.rip)),
+    block(leave, [
+      block(fault, [loop(lookup, [findRecord, loop(next, step)])]),
+      uncount,
+      i64.store(ctx, recordAddress, CONTEXT.rip),
+      local.set(status, i32.const(EXIT.fault)),
+    ]),
+    i32.store(ctx, rec, CONTEXT.exitRecord),
+    i32.store(ctx, local.get(remaining), CONTEXT.remaining),
+    ret(local.get(status)),
+    0x00, // unreachable
+  ];
+  return {
+    name: 'run',
+    parameters: ['i32', 'i32'],
+    results: ['i32'],
+    locals: [...fixedLocals, ...locals.types],
+    body,
+    exported: true,
+  };
+}
+
+export interface CoreModule {
+  readonly bytes: Uint8Array;
+  readonly functions: readonly FunctionImport[]; // what other modules may call
+}
+
+export function coreModule(
+  memoryPages: number,
+  memoryBytes: number,
+  tableSize: number,
+  hot: readonly HotHandler[],
+): CoreModule {
+  // prettier-ignore
+  const services = [
+    ...mmuFunctions(memoryBytes),
+    functionOf('flagBits', ['i32'], 'i32', (body) => flagBitsBody(body)),
+    functionOf('setFlagBits', ['i32', 'i32'], undefined, (body, _context, word) => {
+      emitFlagBits(body, word);
+      return [];
+    }),
+  ];
+  const imports: FunctionImport[] = [{ name: 'dropCode', parameters: ['i32'], results: [] }];
+  const functions = [...services, runFunction(hot)];
+  return { bytes: moduleBytes({ memoryPages, tableSize, imports, functions }), functions: services };
+}

@@ -1,0 +1,177 @@
+// How an instruction is declared, and how the manual's notation for encodings and operands is read. From a declaration
+// follow the opcode map, the interpreter, the disassembler, the CPUID gate and the coverage list. isa/README.md explains
+// the notation to those who write families.
+
+import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
+import type { Code, Type } from '../exec/wasm.ts';
+
+/** Operands are opaque to emit(): pass them to e.read, e.write and so on. */
+export interface Operand {
+  /** As declared: 'Ev', 'Gb', 'Wq', 'rAX' … */
+  readonly letter: string;
+  readonly kind: OperandKind;
+  /** In bytes, in the variant that is being emitted. */
+  readonly size: number;
+}
+export type OperandKind =
+  | 'gpr' // number in the record's reg or rm field
+  | 'fixed' // AL, rAX, CL …: always the same register
+  | 'xmm'
+  | 'mmx'
+  | 'segment'
+  | 'st'
+  | 'memory'
+  | 'immediate'
+  | 'relative' // branch target
+  | 'constant'; // the 1 of a shift
+
+export const FEATURES = [
+  'base', 'cmov', 'cx8', 'cx16', 'mmx', 'fxsr', 'x87', 'sse', 'sse2', 'sse3', 'ssse3', 'sse4.1', 'sse4.2', 'popcnt',
+  'lahf', 'syscall', 'rdtscp', 'clflush',
+] as const; // prettier-ignore
+export type Feature = (typeof FEATURES)[number];
+
+/** Encoding, operands, options ('lock', 'd64', 'rep' …). */
+export type Form = readonly [encoding: string, operands: string, options?: string];
+
+export interface InstructionSpec {
+  readonly mnemonic: string;
+  readonly source: string;
+  readonly forms: readonly Form[];
+  /** Flags that it writes, of OSZAPC; those that it leaves undefined count as written. */
+  readonly writes?: string;
+  /** The CPUID feature without which it raises #UD. */
+  readonly feature?: Feature;
+  /** What is not implemented, for the coverage page. */
+  readonly missing?: string;
+  emit(e: InstructionEmitter, ...operands: Operand[]): void;
+}
+export type Instruction = Readonly<InstructionSpec>;
+
+export function instruction(spec: InstructionSpec): Instruction {
+  return spec;
+}
+
+/** A function in wasm that several instructions call: e.call('name', …). Parameter 0 is, by custom, the context. */
+export interface Helper {
+  readonly name: string;
+  readonly parameters: readonly Type[];
+  readonly result?: Type;
+  /** Gets the code of each parameter; what it returns is the result's code (statements go through f.emit). */
+  emit(f: Emitter, ...parameters: Code[]): Code | void;
+}
+
+/** What one file of isa/ exports. */
+export interface Family {
+  readonly instructions: readonly Instruction[];
+  readonly helpers?: readonly Helper[];
+}
+
+export type MandatoryPrefix = 'none' | '66' | 'F2' | 'F3';
+export interface Encoding {
+  readonly map: '' | '0F' | '0F38' | '0F3A';
+  readonly opcode: number;
+  /** Undefined: any prefix, with its usual meaning. 'none' is NP. */
+  readonly prefix: MandatoryPrefix | undefined;
+  readonly rexW: boolean | undefined;
+  /** '+r': the register is in the opcode's low three bits. */
+  readonly registerInOpcode: boolean;
+  readonly hasModRm: boolean;
+  /** '/0' to '/7'. */
+  readonly digit: number | undefined;
+  /** A whole ModRM byte that belongs to the opcode: first and last value ('D9 E8', 'D8 C0+i'). */
+  readonly modRm: readonly [number, number] | undefined;
+  /** ib iw id iq iz iv cb cz moffs, in order. */
+  readonly immediates: readonly string[];
+}
+
+const HEX = /^([0-9A-F]{2})(\+[ri])?$/;
+
+export function parseEncoding(text: string): Encoding {
+  const tokens = text.split(' ');
+  const bytes = tokens.filter((token) => HEX.test(token));
+  let prefix: MandatoryPrefix | undefined = tokens.includes('NP') ? 'none' : undefined;
+  const first = bytes[0];
+  if (bytes.length > 1 && (first === '66' || first === 'F2' || first === 'F3')) {
+    prefix = first;
+    bytes.shift();
+  }
+  let map: Encoding['map'] = '';
+  if (bytes[0] === '0F') {
+    bytes.shift();
+    map = '0F';
+    const escape: string | undefined = bytes[0];
+    if (bytes.length > 1 && (escape === '38' || escape === '3A')) {
+      map = escape === '38' ? '0F38' : '0F3A';
+      bytes.shift();
+    }
+  }
+  const [opcode, fixed] = bytes;
+  const digit = tokens.find((token) => /^\/[0-7]$/.test(token));
+  if (opcode === undefined || bytes.length > 2) throw new Error(`unreadable encoding: ${text}`);
+  const modRm = fixed === undefined ? undefined : parseInt(fixed.slice(0, 2), 16);
+  return {
+    map,
+    opcode: parseInt(opcode.slice(0, 2), 16),
+    prefix,
+    rexW: tokens.includes('REX.W') ? true : tokens.includes('W0') ? false : undefined,
+    registerInOpcode: opcode.endsWith('+r'),
+    hasModRm: modRm !== undefined || digit !== undefined || tokens.includes('/r'),
+    digit: digit === undefined ? undefined : Number(digit[1]),
+    modRm: modRm === undefined ? undefined : [modRm, fixed?.endsWith('+i') === true ? modRm + 7 : modRm],
+    immediates: tokens.filter((token) => /^(i[bwdqzv]|c[bz]|moffs)$/.test(token)),
+  };
+}
+
+/** What an operand letter means. Sizes in bytes; 'v' is 2, 4 or 8, 'y' 4 or 8. */
+export interface OperandLetter {
+  readonly kind: OperandKind | 'modrm'; // modrm: register or memory, as ModRM says
+  readonly register: 'gpr' | 'xmm' | 'mmx' | undefined; // of ModRM.rm in register form
+  readonly field: 'reg' | 'rm' | 'none';
+  readonly size: number | 'v' | 'y';
+  readonly registerSize?: number; // where it differs from that of memory
+  readonly aligned: boolean; // a 16-byte memory operand that must be aligned (#GP)
+}
+
+const SIZE: Record<string, number | 'v' | 'y'> = {
+  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', t: 10, s: 14, '512': 512, '28': 28, '108': 108, '0': 0,
+}; // prettier-ignore
+const FIXED: Record<string, number | 'v'> = { AL: 1, CL: 1, AX: 2, DX: 2, EAX: 4, rAX: 'v' };
+
+export function operandLetter(text: string): OperandLetter {
+  const plain = { register: undefined, field: 'none', aligned: false } as const;
+  const fixed = FIXED[text];
+  if (fixed !== undefined) return { ...plain, kind: 'fixed', size: fixed };
+  if (text === '1') return { ...plain, kind: 'constant', size: 1 };
+  if (text === 'STi') return { ...plain, kind: 'st', field: 'rm', size: 10 };
+  if (text === 'ST0') return { ...plain, kind: 'st', size: 10 };
+  if (text === 'sIb' || text === 'Iz') return { ...plain, kind: 'immediate', size: 'v' };
+  const split = /^R([bwdq])M([bwdq])$/.exec(text); // register of one size or memory of another
+  if (split !== null) {
+    const registerSize = SIZE[split[1] ?? ''];
+    const size = SIZE[split[2] ?? ''];
+    if (typeof size === 'number' && typeof registerSize === 'number')
+      return { kind: 'modrm', register: 'gpr', field: 'rm', size, registerSize, aligned: false };
+  }
+  const size = SIZE[text.slice(1)] ?? (text === 'M' ? 0 : undefined);
+  if (size === undefined) throw new Error(`unknown operand: ${text}`);
+  const aligned = text.endsWith('x') || text.endsWith('dq');
+  switch (text[0]) {
+    case 'E': return { kind: 'modrm', register: 'gpr', field: 'rm', size, aligned: false };
+    case 'W': return { kind: 'modrm', register: 'xmm', field: 'rm', size, aligned };
+    case 'Q': return { kind: 'modrm', register: 'mmx', field: 'rm', size, aligned: false };
+    case 'M': return { kind: 'memory', register: undefined, field: 'rm', size, aligned };
+    case 'O': return { ...plain, kind: 'memory', size };
+    case 'G': return { kind: 'gpr', register: 'gpr', field: 'reg', size, aligned: false };
+    case 'R': return { kind: 'gpr', register: 'gpr', field: 'rm', size, aligned: false };
+    case 'Z': return { kind: 'gpr', register: 'gpr', field: 'reg', size, aligned: false };
+    case 'V': return { kind: 'xmm', register: 'xmm', field: 'reg', size, aligned: false };
+    case 'U': return { kind: 'xmm', register: 'xmm', field: 'rm', size, aligned: false };
+    case 'P': return { kind: 'mmx', register: 'mmx', field: 'reg', size, aligned: false };
+    case 'N': return { kind: 'mmx', register: 'mmx', field: 'rm', size, aligned: false };
+    case 'S': return { ...plain, kind: 'segment', field: 'reg', size };
+    case 'I': return { ...plain, kind: 'immediate', size };
+    case 'J': return { ...plain, kind: 'relative', size };
+    default: throw new Error(`unknown operand: ${text}`);
+  } // prettier-ignore
+}

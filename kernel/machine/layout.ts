@@ -1,0 +1,109 @@
+// Where everything lies in the machine's WebAssembly.Memory: the private area (CPU contexts with their TLBs, the
+// frame-to-code table, predecoded code), then guest RAM. Offsets in CONTEXT are relative to a CPU's context; record
+// offsets are those of a predecoded instruction. Everything that emits or reads this memory takes its numbers here.
+//
+//   0          unused, so that address 0 means "no address"
+//   64 KiB     CPU contexts, 64 KiB apart: registers, scratch areas, TLBs
+//   2 MiB      one u16 for each RAM frame: the code slot that holds its predecoded instructions, or 0
+//   4 MiB      code slots: a u16 index by page offset, then 32-byte records (record 0 is the slot's header)
+//   RAM_BASE   guest RAM
+
+export const PAGE_BYTES = 4096;
+export const CPU_BASE = 0x1_0000;
+export const CPU_STRIDE = 0x1_0000;
+export const CPUS_MAX = 16;
+export const FRAME_CODE_BASE = 0x20_0000;
+export const CODE_BASE = 0x40_0000;
+export const CODE_INDEX_BYTES = PAGE_BYTES * 2;
+export const RECORD_BYTES = 32;
+export const CODE_RECORDS = 2048;
+export const CODE_SLOT_BYTES = CODE_INDEX_BYTES + CODE_RECORDS * RECORD_BYTES;
+export const CODE_SLOTS = 1024;
+export const RAM_BASE = 0x600_0000;
+
+/** A CPU context. Up to `savedEnd` it is what a task's saved context holds. */
+export const CONTEXT = {
+  gpr: 0, // 16 × 8
+  rip: 128,
+  rflags: 136, // the bits that are not arithmetic flags; saved contexts hold all of RFLAGS here
+  fsBase: 144,
+  gsBase: 152,
+  zero: 160, // always 0: the base or index of an address that has none
+  page2: 168, // always 8192: see decode/, a RIP-relative displacement that leaves 32 bits
+  pageBase: 176, // virtual address of the page that RIP is in, while running
+  // Arithmetic flags, lazily: see exec/flags.ts
+  flagA: 184,
+  flagB: 192,
+  flagResult: 200,
+  flagKind: 208,
+  cpl: 212,
+  tsc: 216, // the time-stamp counter when the run began
+  budget: 224, // instructions asked of this run
+  remaining: 228, // of these, not yet executed (valid in functions and at exits)
+  trapVector: 232,
+  trapError: 236,
+  cr2: 240,
+  cr3: 248,
+  xmm: 256, // 16 × 16
+  x87: 512, // the physical registers R0 to R7, 16 bytes apart: 10 bytes each; MMX registers are their mantissas
+  fcw: 640, // u16
+  fsw: 642, // u16, TOP in bits 11 to 13
+  ftw: 644, // u16, full tag word: 2 bits per physical register, 3 = empty
+  fop: 646, // u16
+  fip: 648, // u64
+  fdp: 656, // u64
+  mxcsr: 664, // u32
+  selectors: 672, // u16 each: es cs ss ds fs gs
+  savedEnd: 704,
+  exitRecord: 704, // record at which run() left
+  cross: 708, // u32 each: host address of the first part, of the second, length of the first, whole length
+  // Room for instruction helpers; nothing survives an instruction here
+  scratch: 768, // 256 bytes
+  readScratch: 1024, // an operand that crosses a page, as read
+  writeScratch: 2048, // an operand that crosses a page, before it is put back
+  tlbRead: 0x2000,
+  tlbWrite: 0x4000,
+  tlbExecute: 0x6000,
+} as const;
+
+/** TLB entries: u64 page address (all ones: empty), then u32 what to add to a wrapped virtual address, or code slot. */
+export const TLB_ENTRIES = 512;
+export const TLB_ENTRY_BYTES = 16;
+export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const MXCSR_DEFAULT = 0x1f80;
+export const FCW_DEFAULT = 0x37f;
+
+/** A predecoded instruction. */
+export const RECORD = {
+  handler: 0, // u16: label in the run loop; 0 means "look up again at pageBase + offset"
+  cold: 2, // u16: index in the function table, for the label that calls it
+  offset: 4, // u16: offset in the page of the instruction's first byte
+  length: 6, // u8
+  scale: 7, // u8: shift of the index register
+  reg: 8, // u16: context offset of the register that ModRM.reg (or the opcode) names
+  rm: 10, // u16: context offset of the register that ModRM.rm names; the i of ST(i)
+  base: 12, // u16: context offset of the base register
+  index: 14, // u16: context offset of the index register
+  immediate: 16, // i64: immediate as the operand wants it; page-relative target of a branch; moffs
+  displacement: 24, // i32
+  segment: 28, // u16: context offset of the segment's base (zero if none), only read in 'full' addressing
+  address32: 30, // u8: 1 with an address-size prefix, only read in 'full' addressing
+  link: 28, // u32: record of a branch's target in the same page, or 0
+} as const;
+
+/** Header of a code slot, in the place of its record 0. */
+export const SLOT = { frame: 0, generation: 4, used: 8 } as const;
+
+/** What the run loop returns; a handler function returns one of these, NEXT or JUMP. */
+export const EXIT = {
+  next: 0, // go on with the next record
+  fetch: 1, // the page of RIP is not in the execute TLB
+  jump: 2, // go on at context.rip
+  decode: 3, // no record at RIP
+  fault: 4, // exception before the instruction changed anything; it does not count
+  budget: 5,
+  cross: 6, // an instruction that crosses a page must be decoded (again)
+  syscall: 7, // counted, RIP is behind the instruction; so are the next two
+  trap: 8,
+  halt: 9,
+} as const;

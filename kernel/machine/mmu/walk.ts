@@ -1,0 +1,169 @@
+// The MMU in wasm: the 4-level page walk with its checks and A/D bits (SDM 3A 4.5 to 4.8), filling of the read and write
+// TLBs, and the slow paths of memory operands (TLB miss, operand across two pages). Functions take the CPU's context
+// and return an i32 host address, or 0 with the exception stored in the context.
+//
+// walk(context, linear, access) with access 0 read, 1 write, 2 execute; readSlow / writeSlow(context, linear, size);
+// writeBack(context) puts back a page-crossing operand that writeSlow lent as a scratch copy.
+
+import { createBody, functionLocals } from '../exec/body.ts';
+import type { Body } from '../exec/body.ts';
+import type { Code, Type } from '../exec/wasm.ts';
+import { call, i32, i64, local, memory, ret, select } from '../exec/wasm.ts';
+import type { FunctionCode } from '../exec/wasm-module.ts';
+import { CONTEXT, FRAME_CODE_BASE, RAM_BASE, TLB_ENTRIES } from '../layout.ts';
+import { PAGE_FAULT, PTE, VECTOR } from '../machine.ts';
+
+export function functionOf(
+  name: string,
+  parameters: readonly Type[],
+  result: Type | undefined,
+  fill: (body: Body, ...values: Code[]) => Code,
+): FunctionCode {
+  // prettier-ignore
+  const locals = functionLocals(parameters.length);
+  const values = parameters.map((_type, i) => local.get(i));
+  const body = createBody(local.get(0), locals);
+  const last = fill(body, ...values);
+  const results = result === undefined ? [] : [result];
+  return { name, parameters, results, locals: locals.types, body: [body.take(), last], exported: true };
+}
+
+const FRAME_BITS = 0x000f_ffff_ffff_f000n;
+/** Physical addresses have 40 bits (CPUID 0x80000008); the bits above are reserved in entries. */
+const RESERVED_BITS = 0x000f_ff00_0000_0000n;
+const NO_EXECUTE = 1n << 63n;
+
+function emitWalk(memoryBytes: number): FunctionCode {
+  return functionOf('walk', ['i32', 'i64', 'i32'], 'i32', (b, context, linear, access) => {
+    const fail = (vector: number, error: Code): void => {
+      b.emit(i32.store(context, i32.const(vector), CONTEXT.trapVector));
+      b.emit(i32.store(context, error, CONTEXT.trapError));
+      if (vector === VECTOR.pageFault) b.emit(i64.store(context, linear, CONTEXT.cr2));
+      b.emit(ret(i32.const(0)));
+    };
+    const isWrite = i32.eq(access, i32.const(1));
+    const isExecute = i32.eq(access, i32.const(2));
+    const isUser = i32.ne(b.get('cpl'), i32.const(0));
+    const bit = (condition: Code, value: number): Code => select(condition, i32.const(value), i32.const(0));
+    const errorCode = (known: number): Code =>
+      i32.or(
+        i32.or(i32.const(known), bit(isWrite, PAGE_FAULT.write)),
+        i32.or(bit(isUser, PAGE_FAULT.user), bit(isExecute, PAGE_FAULT.instruction)),
+      );
+    const canonical = i64.shr_s(i64.shl(linear, i64.const(16)), i64.const(16));
+    b.when(i64.ne(canonical, linear), () => fail(VECTOR.generalProtection, i32.const(0)));
+
+    const table = b.variable('i64');
+    const shift = b.variable('i64');
+    const rights = b.variable('i64'); // AND over the levels
+    const noExecute = b.variable('i64'); // OR over the levels
+    const entryAt = b.variable('i32');
+    const entry = b.variable('i64');
+    table.set(i64.and(b.get('cr3'), i64.const(FRAME_BITS)));
+    shift.set(i64.const(39));
+    rights.set(i64.const(-1));
+    noExecute.set(i64.const(0));
+    const reserved = (): void => fail(VECTOR.pageFault, errorCode(PAGE_FAULT.present | PAGE_FAULT.reserved));
+    const levelMask = i64.sub(i64.shl(i64.const(1), shift.get), i64.const(1));
+    b.loop((leave) => {
+      b.when(i64.gt_u(table.get, i64.const(memoryBytes - 4096)), reserved);
+      const index = i32.and(i32.wrap_i64(i64.shr_u(linear, shift.get)), i32.const(511));
+      entryAt.set(
+        i32.add(i32.add(i32.const(RAM_BASE), i32.wrap_i64(table.get)), i32.shl(index, i32.const(3))),
+      );
+      entry.set(i64.load(entryAt.get));
+      b.when(i64.eqz(i64.and(entry.get, i64.const(PTE.present))), () => fail(VECTOR.pageFault, errorCode(0)));
+      b.when(i64.ne(i64.and(entry.get, i64.const(RESERVED_BITS)), i64.const(0)), reserved);
+      rights.set(i64.and(rights.get, entry.get));
+      noExecute.set(i64.or(noExecute.get, entry.get));
+      leave(i64.eq(shift.get, i64.const(12)));
+      b.when(i64.ne(i64.and(entry.get, i64.const(PTE.large)), i64.const(0)), () => {
+        b.when(i64.eq(shift.get, i64.const(39)), reserved);
+        // Bits between PAT (12) and the frame are reserved in large pages
+        const low = i64.and(entry.get, i64.and(levelMask, i64.const(0xffff_e000n)));
+        b.when(i64.ne(low, i64.const(0)), reserved);
+        leave();
+      });
+      b.when(i64.eqz(i64.and(entry.get, i64.const(PTE.accessed))), () =>
+        b.emit(i64.store(entryAt.get, i64.or(entry.get, i64.const(PTE.accessed)))),
+      );
+      table.set(i64.and(entry.get, i64.const(FRAME_BITS)));
+      shift.set(i64.sub(shift.get, i64.const(9)));
+    });
+    const lacks = (flag: number): Code => i64.eqz(i64.and(rights.get, i64.const(flag)));
+    const forbidden = i32.or(
+      i32.or(i32.and(isUser, lacks(PTE.user)), i32.and(isWrite, lacks(PTE.write))),
+      i32.and(isExecute, i64.ne(i64.and(noExecute.get, i64.const(NO_EXECUTE)), i64.const(0))),
+    );
+    b.when(forbidden, () => fail(VECTOR.pageFault, errorCode(PAGE_FAULT.present)));
+    const physical = b.let('i64', i64.or(
+      i64.and(i64.and(entry.get, i64.const(FRAME_BITS)), i64.xor(levelMask, i64.const(-1))),
+      i64.and(linear, levelMask),
+    )); // prettier-ignore
+    b.when(i64.ge_u(physical, i64.const(memoryBytes)), reserved);
+    const used = select(isWrite, i64.const(PTE.accessed | PTE.dirty), i64.const(PTE.accessed));
+    const marked = b.let('i64', i64.or(entry.get, used));
+    b.when(i64.ne(marked, entry.get), () => b.emit(i64.store(entryAt.get, marked)));
+    const host = b.let('i32', i32.add(i32.wrap_i64(physical), i32.const(RAM_BASE)));
+    b.when(isExecute, () => b.emit(ret(host)));
+    const page = b.let('i64', i64.and(linear, i64.const(-4096)));
+    const slotIndex = i32.and(i32.wrap_i64(i64.shr_u(linear, i64.const(12))), i32.const(TLB_ENTRIES - 1));
+    const slot = b.let('i32', i32.add(context, i32.shl(slotIndex, i32.const(4))));
+    const fill = (tlb: number): void => {
+      b.emit(i64.store(slot, page, tlb));
+      b.emit(i32.store(slot, i32.sub(host, i32.wrap_i64(linear)), tlb + 8));
+    };
+    fill(CONTEXT.tlbRead);
+    b.when(isWrite, () => {
+      const frame = b.let('i32', i32.wrap_i64(i64.shr_u(physical, i64.const(12))));
+      const code = i32.load16_u(i32.add(i32.const(FRAME_CODE_BASE), i32.shl(frame, i32.const(1))));
+      // Translated code and a write TLB entry never exist together for a frame
+      b.when(code, () => b.emit(call('dropCode', frame)));
+      fill(CONTEXT.tlbWrite);
+    });
+    return host;
+  });
+}
+
+function emitSlow(name: string, access: 0 | 1, scratchOffset: number): FunctionCode {
+  return functionOf(name, ['i32', 'i64', 'i32'], 'i32', (b, context, linear, size) => {
+    const inPage = i32.and(i32.wrap_i64(linear), i32.const(4095));
+    const first = b.let('i32', i32.sub(i32.const(4096), inPage));
+    b.when(i32.le_u(size, first), () => b.emit(ret(call('walk', context, linear, i32.const(access)))));
+    const low = b.let('i32', call('walk', context, linear, i32.const(access)));
+    b.when(i32.eqz(low), () => b.emit(ret(i32.const(0))));
+    const nextPage = i64.add(linear, i64.extend_i32_u(first));
+    const high = b.let('i32', call('walk', context, nextPage, i32.const(access)));
+    b.when(i32.eqz(high), () => b.emit(ret(i32.const(0))));
+    const scratch = b.let('i32', i32.add(context, i32.const(scratchOffset)));
+    b.emit(memory.copy(scratch, low, first));
+    b.emit(memory.copy(i32.add(scratch, first), high, i32.sub(size, first)));
+    if (access === 1) {
+      b.emit(i32.store(context, low, CONTEXT.cross));
+      b.emit(i32.store(context, high, CONTEXT.cross + 4));
+      b.emit(i32.store(context, first, CONTEXT.cross + 8));
+      b.emit(i32.store(context, size, CONTEXT.cross + 12));
+    }
+    return scratch;
+  });
+}
+
+function emitWriteBack(): FunctionCode {
+  return functionOf('writeBack', ['i32'], undefined, (b, context) => {
+    const scratch = b.let('i32', i32.add(context, i32.const(CONTEXT.writeScratch)));
+    const first = b.let('i32', i32.load(context, CONTEXT.cross + 8));
+    b.emit(memory.copy(i32.load(context, CONTEXT.cross), scratch, first));
+    const rest = i32.sub(i32.load(context, CONTEXT.cross + 12), first);
+    b.emit(memory.copy(i32.load(context, CONTEXT.cross + 4), i32.add(scratch, first), rest));
+    return [];
+  });
+}
+
+export function mmuFunctions(memoryBytes: number): FunctionCode[] {
+  return [
+    emitWalk(memoryBytes),
+    emitSlow('readSlow', 0, CONTEXT.readScratch),
+    emitSlow('writeSlow', 1, CONTEXT.writeScratch),
+    emitWriteBack(),
+  ];
+}

@@ -1,0 +1,122 @@
+// A CPU's registers: live ones, and contexts saved as plain bytes (a prefix of the CPU's context, flags written out).
+// Registers are named by REGISTER of machine.ts.
+
+import type { Machine } from './cpu.ts';
+import { contextOf } from './cpu.ts';
+import { ARITHMETIC_FLAGS } from './exec/flags.ts';
+import { CONTEXT, FCW_DEFAULT, MXCSR_DEFAULT } from './layout.ts';
+import type { RegisterNumber } from './machine.ts';
+import { REGISTER } from './machine.ts';
+
+/** Bytes of a saved context. */
+export const CONTEXT_BYTES = CONTEXT.savedEnd;
+/** Bits that a program can set with POPF at CPL 3, and those that read as they are: bit 1 is always set. */
+const RFLAGS_ALWAYS = 2;
+const EMPTY_TAGS = 0xffff;
+
+function offsetOf(register: RegisterNumber): number {
+  if (register === REGISTER.rip) return CONTEXT.rip;
+  if (register === REGISTER.rflags) return CONTEXT.rflags;
+  if (register === REGISTER.fsBase) return CONTEXT.fsBase;
+  return register === REGISTER.gsBase ? CONTEXT.gsBase : CONTEXT.gpr + register * 8;
+}
+
+function read64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+}
+function readSigned64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getInt32(at + 4, true) * 2 ** 32;
+}
+function write64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % 2 ** 32, true);
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+}
+
+function flagsOf(machine: Machine, context: number): number {
+  const others = machine.view.getUint32(context + CONTEXT.rflags, true) & ~ARITHMETIC_FLAGS;
+  return (others | machine.core.flagBits(context) | RFLAGS_ALWAYS) >>> 0;
+}
+
+/** Unsigned, rounded above 2^53. */
+export function readRegister(machine: Machine, cpu: number, register: RegisterNumber): number {
+  const context = contextOf(cpu);
+  if (register === REGISTER.rflags) return flagsOf(machine, context);
+  return read64(machine.view, context + offsetOf(register));
+}
+export function readRegisterSigned(machine: Machine, cpu: number, register: RegisterNumber): number {
+  const context = contextOf(cpu);
+  if (register === REGISTER.rflags) return flagsOf(machine, context);
+  return readSigned64(machine.view, context + offsetOf(register));
+}
+export function readRegisterBig(machine: Machine, cpu: number, register: RegisterNumber): bigint {
+  const context = contextOf(cpu);
+  if (register === REGISTER.rflags) return BigInt(flagsOf(machine, context));
+  return machine.view.getBigUint64(context + offsetOf(register), true);
+}
+/** A negative number becomes two's complement of 64 bits. */
+export function writeRegister(machine: Machine, cpu: number, register: RegisterNumber, value: number): void {
+  const context = contextOf(cpu);
+  write64(machine.view, context + offsetOf(register), value);
+  if (register === REGISTER.rflags) machine.core.setFlagBits(context, value % 2 ** 32);
+}
+export function writeRegisterBig(
+  machine: Machine,
+  cpu: number,
+  register: RegisterNumber,
+  value: bigint,
+): void {
+  // prettier-ignore
+  const context = contextOf(cpu);
+  machine.view.setBigUint64(context + offsetOf(register), BigInt.asUintN(64, value), true);
+  if (register === REGISTER.rflags) machine.core.setFlagBits(context, Number(value & 0xffff_ffffn));
+}
+
+/** A context as a program starts with: everything zero but the control words. */
+export function newContext(): Uint8Array {
+  const context = new Uint8Array(CONTEXT_BYTES);
+  const view = new DataView(context.buffer);
+  view.setUint16(CONTEXT.fcw, FCW_DEFAULT, true);
+  view.setUint16(CONTEXT.ftw, EMPTY_TAGS, true);
+  view.setUint32(CONTEXT.mxcsr, MXCSR_DEFAULT, true);
+  view.setUint32(CONTEXT.rflags, 0x202, true);
+  return context;
+}
+
+/** The fields between gsBase and cpl are the interpreter's own; a saved context holds zeros there. */
+const OWN_FIRST = CONTEXT.zero;
+const OWN_END = CONTEXT.xmm;
+
+export function saveContext(machine: Machine, cpu: number, into?: Uint8Array): Uint8Array {
+  const context = contextOf(cpu);
+  const saved = into ?? new Uint8Array(CONTEXT_BYTES);
+  saved.set(machine.bytes.subarray(context, context + CONTEXT_BYTES));
+  saved.fill(0, OWN_FIRST, OWN_END);
+  const flags = flagsOf(machine, context);
+  saved[CONTEXT.rflags] = flags;
+  saved[CONTEXT.rflags + 1] = flags >>> 8;
+  saved[CONTEXT.rflags + 2] = flags >>> 16;
+  return saved;
+}
+
+export function loadContext(machine: Machine, cpu: number, saved: Uint8Array): void {
+  const context = contextOf(cpu);
+  machine.bytes.set(saved.subarray(0, OWN_FIRST), context);
+  machine.bytes.set(saved.subarray(OWN_END, CONTEXT_BYTES), context + OWN_END);
+  machine.core.setFlagBits(context, machine.view.getInt32(context + CONTEXT.rflags, true));
+}
+
+function viewOf(saved: Uint8Array): DataView {
+  return new DataView(saved.buffer, saved.byteOffset, saved.byteLength);
+}
+export function contextRegister(saved: Uint8Array, register: RegisterNumber): number {
+  return read64(viewOf(saved), offsetOf(register));
+}
+export function contextRegisterBig(saved: Uint8Array, register: RegisterNumber): bigint {
+  return viewOf(saved).getBigUint64(offsetOf(register), true);
+}
+export function setContextRegister(saved: Uint8Array, register: RegisterNumber, value: number): void {
+  write64(viewOf(saved), offsetOf(register), value);
+}
+export function setContextRegisterBig(saved: Uint8Array, register: RegisterNumber, value: bigint): void {
+  viewOf(saved).setBigUint64(offsetOf(register), BigInt.asUintN(64, value), true);
+}

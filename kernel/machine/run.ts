@@ -1,0 +1,230 @@
+// Making a machine, and run(): the loop around the generated interpreter that serves what it leaves to TypeScript
+// (decoding, execute TLB) and turns its exits into traps.
+
+import type { Machine } from './cpu.ts';
+import { contextOf } from './cpu.ts';
+import { instructionForCpu } from './cpuid.ts';
+import { decodeRun, dropCode, generationOf, newCodeCache, slotAddress, slotOf, variantKey } from './decode/code-cache.ts'; // prettier-ignore
+import type { CodeCache } from './decode/code-cache.ts';
+import { buildOpcodeMap } from './decode/opcode-map.ts';
+import type { OpcodeMap } from './decode/opcode-map.ts';
+import { HANDLER, coreModule } from './exec/core.ts';
+import type { Linker } from './exec/handlers.ts';
+import { TABLE_SIZE, makeHandler } from './exec/handlers.ts';
+import { hotHandlers } from './exec/hot.ts';
+import { faultInstruction, families } from './isa/index.ts';
+import { CONTEXT, EXIT, FCW_DEFAULT, MXCSR_DEFAULT, RAM_BASE, TLB_BYTES, TLB_ENTRIES } from './layout.ts';
+import type { MachineConfig, Trap, TrapKind } from './machine.ts';
+import { VECTOR } from './machine.ts';
+
+const WASM_PAGE = 65536;
+/** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
+const SLICE_MAX = 1_000_000;
+
+export function createMachine(config: MachineConfig): Machine {
+  const memoryPages = (RAM_BASE + config.memoryBytes) / WASM_PAGE;
+  const memory = new WebAssembly.Memory({ initial: memoryPages, maximum: memoryPages });
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: TABLE_SIZE, maximum: TABLE_SIZE });
+  const bytes = new Uint8Array(memory.buffer);
+  const map: OpcodeMap = buildOpcodeMap(instructionForCpu(config.cpuModel));
+  const hot = hotHandlers(map);
+  const core = coreModule(memoryPages, config.memoryBytes, TABLE_SIZE, hot);
+  const holder: { cache: CodeCache | undefined } = { cache: undefined };
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(core.bytes), {
+    m: {
+      memory,
+      table,
+      dropCode: (frame: number) => {
+        if (holder.cache !== undefined) dropCode(holder.cache, frame);
+      },
+    },
+  });
+  const exported = (name: string): WebAssembly.WasmFunction => {
+    const found = instance.exports[name];
+    if (found === undefined) throw new Error(`invariant broken: the core exports ${name}`);
+    return found;
+  };
+  const linker: Linker = {
+    memory,
+    memoryPages,
+    table,
+    helpers: new Map(
+      families.flatMap((family) => family.helpers ?? []).map((helper) => [helper.name, helper]),
+    ),
+    functions: new Map(core.functions.map((type) => [type.name, { type, code: exported(type.name) }])),
+    tableUsed: 1,
+  };
+  const variant = { operandSize: 4, addressing: 'none', repeat: 'none', address32: false } as const;
+  const faultHandler = (vector: number): number =>
+    makeHandler(linker, { instruction: faultInstruction(vector), encoding: '', letters: [], operands: [], options: [] }, variant); // prettier-ignore
+  const code = newCodeCache({
+    map,
+    linker,
+    bytes,
+    words16: new Uint16Array(memory.buffer),
+    words32: new Int32Array(memory.buffer),
+    cpuCount: config.cpuCount,
+    hot: new Map(hot.map(({ entry, variant: kind }, i) => [variantKey(entry, kind), HANDLER.firstHot + i])),
+    faults: {
+      undefinedOpcode: faultHandler(VECTOR.invalidOpcode),
+      tooLong: faultHandler(VECTOR.generalProtection),
+    },
+  });
+  holder.cache = code;
+  const walk: unknown = exported('walk');
+  const machine: Machine = {
+    config,
+    trap: { kind: 'budget', vector: 0, errorCode: 0, address: 0, executed: 0 },
+    bytes,
+    words16: code.words16,
+    words32: code.words32,
+    view: new DataView(memory.buffer),
+    linker,
+    code,
+    core: {
+      run: exported('run'),
+      walk: isWalk(walk) ? walk : () => 0,
+      flagBits: exported('flagBits'),
+      setFlagBits: exported('setFlagBits'),
+    },
+  };
+  for (let cpu = 0; cpu < config.cpuCount; cpu++) resetCpu(machine, cpu);
+  return machine;
+}
+
+/** The one function with an i64 parameter: wasm takes a bigint there. */
+function isWalk(value: unknown): value is Machine['core']['walk'] {
+  return typeof value === 'function';
+}
+
+function resetCpu(machine: Machine, cpu: number): void {
+  const context = contextOf(cpu);
+  const { view } = machine;
+  view.setUint16(context + CONTEXT.fcw, FCW_DEFAULT, true);
+  view.setUint16(context + CONTEXT.ftw, 0xffff, true);
+  view.setUint32(context + CONTEXT.mxcsr, MXCSR_DEFAULT, true);
+  view.setUint32(context + CONTEXT.rflags, 0x202, true);
+  view.setUint32(context + CONTEXT.page2, 8192, true);
+  view.setUint32(context + CONTEXT.cpl, 3, true);
+  machine.core.setFlagBits(context, 0);
+  flushTlb(machine, cpu);
+}
+
+export function setPageTable(machine: Machine, cpu: number, rootPhysical: number): void {
+  const at = contextOf(cpu) + CONTEXT.cr3;
+  machine.view.setUint32(at, rootPhysical, true);
+  machine.view.setUint32(at + 4, Math.floor(rootPhysical / 2 ** 32), true);
+  flushTlb(machine, cpu);
+}
+
+export function flushTlb(machine: Machine, cpu: number): void {
+  const first = contextOf(cpu) + CONTEXT.tlbRead;
+  machine.bytes.fill(0xff, first, first + 3 * TLB_BYTES);
+}
+
+export function invalidatePage(machine: Machine, cpu: number, address: number): void {
+  const index = Math.floor(address / 4096) & (TLB_ENTRIES - 1);
+  for (const tlb of [CONTEXT.tlbRead, CONTEXT.tlbWrite, CONTEXT.tlbExecute])
+    machine.view.setBigUint64(contextOf(cpu) + tlb + index * 16, 0xffff_ffff_ffff_ffffn, true);
+}
+
+const ACCESS = { read: 0, write: 1, execute: 2 } as const;
+
+/** Physical address for user mode, setting A and D as the CPU would, or -1. The trap registers stay as they are. */
+export function translate(
+  machine: Machine,
+  cpu: number,
+  address: number,
+  access: keyof typeof ACCESS,
+): number {
+  const host = machine.core.walk(contextOf(cpu), BigInt(address), ACCESS[access]) >>> 0;
+  return host === 0 ? -1 : host - RAM_BASE;
+}
+
+export function setTsc(machine: Machine, cpu: number, value: number): void {
+  const at = contextOf(cpu) + CONTEXT.tsc;
+  machine.view.setUint32(at, value % 2 ** 32, true);
+  machine.view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+}
+
+/** Makes the page at `linear` executable for the loop; gives its slot, or 0 with the exception in the context. */
+function fetchPage(machine: Machine, context: number, linear: bigint): number {
+  const host = machine.core.walk(context, linear, ACCESS.execute) >>> 0;
+  if (host === 0) return 0;
+  const slot = slotOf(machine.code, (host - RAM_BASE) >>> 12);
+  const entry = context + CONTEXT.tlbExecute + (Number((linear >> 12n) & BigInt(TLB_ENTRIES - 1)) << 4);
+  machine.view.setBigInt64(entry, BigInt.asIntN(64, linear & -4096n), true);
+  machine.view.setUint32(entry + 8, slotAddress(slot), true);
+  return slot;
+}
+
+/** Decodes at RIP, with the next page's bytes if need be. False: exception in the context. */
+function decodeAt(machine: Machine, context: number): boolean {
+  const { view, code } = machine;
+  const rip = view.getBigInt64(context + CONTEXT.rip, true);
+  const slot = fetchPage(machine, context, rip);
+  if (slot === 0) return false;
+  const offset = Number(rip & 4095n);
+  if (decodeRun(code, slot, offset, undefined) === 'ok') return true;
+  const next = BigInt.asIntN(64, (rip | 4095n) + 1n);
+  const nextSlot = fetchPage(machine, context, next);
+  if (nextSlot === 0) return false;
+  const host = machine.core.walk(context, next, ACCESS.execute) >>> 0;
+  const here = fetchPage(machine, context, rip); // slotOf may have taken this page's slot for the next
+  if (here === 0) return false;
+  decodeRun(code, here, offset, {
+    bytes: machine.bytes.slice(host, host + 16),
+    generation: generationOf(code, nextSlot),
+  });
+  return true;
+}
+
+function leave(machine: Machine, context: number, kind: TrapKind, executed: number): Trap {
+  const { trap, view } = machine;
+  trap.kind = kind;
+  trap.executed = executed;
+  if (kind !== 'exception') return trap;
+  trap.vector = view.getUint32(context + CONTEXT.trapVector, true);
+  trap.errorCode = view.getUint32(context + CONTEXT.trapError, true);
+  const cr2 = context + CONTEXT.cr2;
+  trap.address = view.getUint32(cr2, true) + view.getUint32(cr2 + 4, true) * 2 ** 32;
+  return trap;
+}
+
+/** Executes exactly so many instructions in user mode unless a trap comes first. */
+export function run(machine: Machine, cpu: number, maxInstructions: number): Trap {
+  const context = contextOf(cpu);
+  const { view, core } = machine;
+  const tscAt = context + CONTEXT.tsc;
+  let executed = 0;
+  for (;;) {
+    const slice = Math.min(maxInstructions - executed, SLICE_MAX);
+    const exit = core.run(context, slice);
+    const done = slice - view.getInt32(context + CONTEXT.remaining, true);
+    executed += done;
+    if (done !== 0) {
+      const low = view.getUint32(tscAt, true) + done;
+      view.setUint32(tscAt, low % 2 ** 32, true);
+      if (low >= 2 ** 32) view.setUint32(tscAt + 4, view.getUint32(tscAt + 4, true) + 1, true);
+    }
+    switch (exit) {
+      case EXIT.budget:
+        if (executed >= maxInstructions) return leave(machine, context, 'budget', executed);
+        break;
+      case EXIT.fetch:
+        if (fetchPage(machine, context, view.getBigInt64(context + CONTEXT.rip, true)) === 0)
+          return leave(machine, context, 'exception', executed);
+        break;
+      case EXIT.decode:
+      case EXIT.cross:
+        if (!decodeAt(machine, context)) return leave(machine, context, 'exception', executed);
+        break;
+      case EXIT.syscall:
+        return leave(machine, context, 'syscall', executed);
+      case EXIT.halt:
+        return leave(machine, context, 'halt', executed);
+      default:
+        return leave(machine, context, 'exception', executed);
+    }
+  }
+}
