@@ -1,14 +1,13 @@
 // Freezing: the kernel's state is checked to be plain data; RAM and CPU contexts come from the machine. The caller stores
 // what it gets before it runs the machine again (nothing is copied here but CPU contexts).
 import { assert } from './lib/assert.ts';
-import { freezeCpus, thawCpus, viewBytes, writeBytes, createMachine } from './machine/index.ts';
-import { loadPageTable } from './sched/core.ts';
+import { createMachine, freezeCpus, setPageTable, thawCpus, viewBytes, type Machine } from './machine/index.ts';
 import type { HostDoor, Kernel, KernelState } from './state.ts';
 
 export interface FrozenMachine {
   readonly state: KernelState;
   readonly cpus: readonly Uint8Array[];
-  /** All of guest RAM: a live view when freezing, whole or sparse when thawing. */
+  /** All of guest RAM, a live view. */
   readonly ram: Uint8Array;
 }
 
@@ -26,18 +25,19 @@ export function freeze(kernel: Kernel): FrozenMachine {
   };
 }
 
-/** A running machine from a frozen one. The state is taken over, not copied. */
-export function thaw(frozen: FrozenMachine, door: HostDoor): Kernel {
-  const { config } = frozen.state;
+/** A new machine's hardware with its RAM open for filling: the first half of thawing. */
+export function blankMachine(config: { readonly cpuCount: number; readonly memoryBytes: number }): { machine: Machine; ram: Uint8Array } {
   const machine = createMachine({ cpuCount: config.cpuCount, memoryBytes: config.memoryBytes, cpuModel: 'v2' });
-  writeBytes(machine, 0, frozen.ram);
-  thawCpus(machine, [...frozen.cpus]);
-  const kernel: Kernel = { ...frozen.state, machine, door, recorder: { events: null }, cache: {} };
+  return { machine, ram: viewBytes(machine, 0, config.memoryBytes) };
+}
+
+/** A machine that goes on where it was frozen: its hardware with RAM filled, CPU contexts, kernel state (taken over, not copied). */
+export function thaw(machine: Machine, state: KernelState, cpus: readonly Uint8Array[], door: HostDoor): Kernel {
+  thawCpus(machine, [...cpus]);
+  const kernel: Kernel = { ...state, machine, door, recorder: { events: null }, cache: {} };
   for (const queue of kernel.sched.runQueues) {
-    const { loadedMm, current } = queue;
-    queue.loadedMm = null;
-    if (current !== null) loadPageTable(kernel, queue, current);
-    else queue.loadedMm = loadedMm === null ? null : queue.loadedMm;
+    const { loadedMm } = queue;
+    if (loadedMm !== null) setPageTable(machine, queue.cpu, loadedMm.root);
   }
   return kernel;
 }

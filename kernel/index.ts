@@ -18,9 +18,10 @@ import { newTraceState } from './trace/state.ts';
 import { newTrapState } from './trap/state.ts';
 import { newTtyState } from './tty/state.ts';
 
-export type { BootConfig, DiskBackend, HostDoor, Kernel } from './state.ts';
-export { freeze, thaw, type FrozenMachine } from './freeze.ts';
+export type { BootConfig, DiskBackend, HostDoor, Kernel, KernelState } from './state.ts';
+export { blankMachine, freeze, thaw, type FrozenMachine } from './freeze.ts';
 export { applyInput, type MachineInput } from './boot/host-input.ts';
+export type { GuestEntry, HostAsk } from './boot/host-state.ts';
 export { step, idleUntilNs, machineNs, type StepResult } from './trap/loop.ts';
 export { enableTracepoints, takeEvents, traceHash } from './trace/recorder.ts';
 export { tracepoints } from './trace/tracepoint.ts';

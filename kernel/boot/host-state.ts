@@ -1,5 +1,6 @@
 // What the host asked of the machine and has not yet got: commands that run with their stdio on host pipes, and requests
 // about the guest's files. All of it came through the input door and is replayed with it.
+import type { FileKind } from '../fs/vfs/inode.ts';
 import { newWaitQueue, type WaitQueue } from '../sched/wait-queue.ts';
 
 /** A program that the host started; its input arrives as input events. */
@@ -25,6 +26,20 @@ export interface HostRequest {
   data: unknown;
 }
 
+/** A directory entry as the host sees it. Names are one char per byte. */
+export interface GuestEntry {
+  readonly name: string;
+  readonly kind: FileKind;
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: number;
+  /** Of a symbolic link. */
+  readonly target: string | null;
+  readonly opensAsDirectory: boolean;
+}
+
 /** Paths are one char per byte. */
 export type HostAsk =
   | { readonly kind: 'list'; readonly path: string }
@@ -40,8 +55,11 @@ export interface HostState {
   commands: Map<number, HostCommand>;
   requests: HostRequest[];
   readonly asked: WaitQueue;
+  /** The system has booted: commands may start. */
+  booted: boolean;
+  readonly bootWait: WaitQueue;
   /** Free-running count for what the host starts without a number of its own. */
   lastCommand: number;
 }
 
-export const newHostState = (): HostState => ({ commands: new Map(), requests: [], asked: newWaitQueue(), lastCommand: 0 });
+export const newHostState = (): HostState => ({ commands: new Map(), requests: [], asked: newWaitQueue(), booted: false, bootWait: newWaitQueue(), lastCommand: 0 });

@@ -1,0 +1,55 @@
+// `npm start`: the lab in Electron where its binary is; else the loopback server with a Chromium window; without a display
+// it prints the address. Ctrl+C saves the open machines and ends.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { createHub } from '../server/hub.ts';
+import { dataFolders } from '../server/folders.ts';
+import { startLoopbackServer } from '../server/http-server.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const electron = join(root, 'node_modules/electron/dist', process.platform === 'win32' ? 'electron.exe' : 'electron');
+
+const say = (text: string): void => void process.stderr.write(`ringside: ${text}\n`);
+
+if (existsSync(electron) && process.env['RINGSIDE_SHELL'] !== 'browser') {
+  const child = spawn(electron, [root], { stdio: 'inherit' });
+  child.on('exit', (code) => process.exit(code ?? 0));
+} else await serve();
+
+async function serve(): Promise<void> {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const hub = createHub({ shell: 'browser', version, features: [], ...dataFolders() });
+  const server = await startLoopbackServer(hub, join(root, 'dist/renderer'), Number(process.env['RINGSIDE_PORT'] ?? 0));
+  process.stdout.write(`${server.address}\n`);
+  let window: ChildProcess | null = null;
+  const end = async (): Promise<void> => {
+    say('saving the open machines …');
+    await server.close();
+    await hub.close();
+    process.exit(0);
+  };
+  process.once('SIGINT', () => void end());
+  process.once('SIGTERM', () => void end());
+  const browser = hasDisplay() ? findBrowser() : undefined;
+  if (browser === undefined) {
+    say('open this address in a browser. Ctrl+C ends the lab and saves the open machines.');
+    return;
+  }
+  const profile = mkdtempSync(join(tmpdir(), 'ringside-window-'));
+  const flags = [`--app=${server.address}`, `--user-data-dir=${profile}`, '--no-first-run', '--window-size=1440,900'];
+  if (process.getuid?.() === 0) flags.push('--no-sandbox');
+  window = spawn(browser, flags, { stdio: 'ignore' });
+  window.on('exit', () => void end());
+  window.on('error', () => say('the browser did not start; open the address above by hand.'));
+}
+
+const hasDisplay = (): boolean =>
+  process.platform !== 'linux' || process.env['DISPLAY'] !== undefined || process.env['WAYLAND_DISPLAY'] !== undefined;
+
+function findBrowser(): string | undefined {
+  const names = ['chromium', 'chromium-browser', 'google-chrome'];
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path));
+}
