@@ -2,7 +2,6 @@
  * Images: files of the machine-file format that hold disks and a manifest, but no machine. A machine begins
  * as a copy of one. The same disk and manifest give the same file, bit for bit (with the same SQLite and zstd).
  */
-import { newPageIndex } from './page-index.ts';
 import { insertChunk } from './chunks.ts';
 import { readMetaJson, writeMetaJson } from './config.ts';
 import { sql } from './database.ts';
@@ -21,53 +20,55 @@ export interface ImageDisk {
 const PAGES_PER_CHUNK = 16;
 /** Read at every boot, written once; more than this packs little better. */
 const LEVEL = 12;
+const BLOCKS_PER_REPORT = 1024;
 
-export function createImageFile(
+/** Yields from time to time how many blocks are stored, so that the caller can show it or give up. */
+export function* createImageFile(
   path: string,
   manifest: unknown,
   disks: readonly ImageDisk[],
-  onProgress: (done: number, total: number) => void,
-): void {
+): Generator<number, void> {
   const file = createDatabase(path);
   try {
-    const total = disks.reduce((sum, disk) => sum + disk.blocks.size, 0);
+    file.db.exec('BEGIN');
+    writeMetaJson(file, 'kind', 'image');
+    writeMetaJson(file, 'manifest', manifest);
+    const pack = {
+      chunk: 1,
+      count: 0,
+      pages: new Uint8Array(PAGES_PER_CHUNK * PAGE),
+      hashes: new Uint32Array(),
+    };
+    const close = () => {
+      if (pack.count === 0) return;
+      insertChunk(file, pack, LEVEL, false);
+      pack.chunk++;
+      pack.count = 0;
+    };
     let done = 0;
-    let chunk = 1;
-    file.db.transaction(() => {
-      writeMetaJson(file, 'kind', 'image');
-      writeMetaJson(file, 'manifest', manifest);
-      for (const disk of disks) {
-        const layer = newLayer(file, null);
-        const regions: Regions = new Map();
-        const index = newPageIndex();
-        const pack = { chunk, count: 0, pages: new Uint8Array(PAGES_PER_CHUNK * PAGE), hashes: index.hashes };
-        const close = () => {
-          if (pack.count === 0) return;
-          insertChunk(file, pack, LEVEL, false);
-          pack.chunk = ++chunk;
-          pack.count = 0;
-        };
-        for (const [block, page] of [...disk.blocks].sort(([a], [b]) => a - b)) {
-          onProgress(done++, total);
-          if (page.every((byte) => byte === 0)) continue;
-          const number = Math.floor(block / REGION_BLOCKS);
-          const region = regions.get(number) ?? newRegion();
-          regions.set(number, region);
-          region.chunks[block % REGION_BLOCKS] = pack.chunk;
-          region.slots[block % REGION_BLOCKS] = pack.count;
-          pack.pages.set(page, pack.count * PAGE);
-          if (++pack.count === PAGES_PER_CHUNK) close();
-        }
-        close();
-        for (const [number, region] of regions) writeRegion(file, layer, number, region);
-        sql(file, 'INSERT INTO disk (name, blocks, top) VALUES (?, ?, ?)').run(
-          disk.name,
-          disk.blockCount,
-          layer,
-        );
+    for (const disk of disks) {
+      const layer = newLayer(file, null);
+      const regions: Regions = new Map();
+      for (const [block, page] of [...disk.blocks].sort(([a], [b]) => a - b)) {
+        if (done++ % BLOCKS_PER_REPORT === 0) yield done;
+        if (page.every((byte) => byte === 0)) continue;
+        const number = Math.floor(block / REGION_BLOCKS);
+        const region = regions.get(number) ?? newRegion();
+        regions.set(number, region);
+        region.chunks[block % REGION_BLOCKS] = pack.chunk;
+        region.slots[block % REGION_BLOCKS] = pack.count;
+        pack.pages.set(page, pack.count * PAGE);
+        if (++pack.count === PAGES_PER_CHUNK) close();
       }
-    })();
-    onProgress(total, total);
+      close();
+      for (const [number, region] of regions) writeRegion(file, layer, number, region);
+      sql(file, 'INSERT INTO disk (name, blocks, top) VALUES (?, ?, ?)').run(
+        disk.name,
+        disk.blockCount,
+        layer,
+      );
+    }
+    file.db.exec('COMMIT');
   } finally {
     file.db.close();
   }

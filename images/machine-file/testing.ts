@@ -35,12 +35,10 @@ export function inFolder<T>(use: (folder: string, image: string) => T): T {
   try {
     const image = join(folder, 'test.ringside-image');
     const blocks = new Map(Array.from({ length: 300 }, (_, index) => [index * 3, page(index * 3)]));
-    createImageFile(
-      image,
-      { packages: [] },
-      [{ name: 'vda', blockCount: IMAGE_BLOCKS, blocks }],
-      () => undefined,
-    );
+    for (const _ of createImageFile(image, { packages: [] }, [
+      { name: 'vda', blockCount: IMAGE_BLOCKS, blocks },
+    ]))
+      continue;
     return use(folder, image);
   } finally {
     rmSync(folder, { recursive: true, force: true });
