@@ -13,6 +13,9 @@ export const CONTEXT_BYTES = CONTEXT.savedEnd;
 /** Bits that a program can set with POPF at CPL 3, and those that read as they are: bit 1 is always set. */
 const RFLAGS_ALWAYS = 2;
 const EMPTY_TAGS = 0xffff;
+/** Linux's selectors of user code and data. */
+const USER_CS = 0x33;
+const USER_SS = 0x2b;
 
 function offsetOf(register: RegisterNumber): number {
   if (register === REGISTER.rip) return CONTEXT.rip;
@@ -71,7 +74,7 @@ export function writeRegisterBig(
   if (register === REGISTER.rflags) machine.core.setFlagBits(context, Number(value & 0xffff_ffffn));
 }
 
-/** A context as a program starts with: everything zero but the control words. */
+/** A context as a program starts with: everything zero but control words, tags, RFLAGS, CS and SS. */
 export function newContext(): Uint8Array {
   const context = new Uint8Array(CONTEXT_BYTES);
   const view = new DataView(context.buffer);
@@ -79,6 +82,8 @@ export function newContext(): Uint8Array {
   view.setUint16(CONTEXT.ftw, EMPTY_TAGS, true);
   view.setUint32(CONTEXT.mxcsr, MXCSR_DEFAULT, true);
   view.setUint32(CONTEXT.rflags, 0x202, true);
+  view.setUint16(CONTEXT.selectors + 2, USER_CS, true);
+  view.setUint16(CONTEXT.selectors + 4, USER_SS, true);
   return context;
 }
 

@@ -54,14 +54,11 @@ function registerOffset(
   return size === 1 ? byteRegister(number, hasRex) : number * 8;
 }
 
-function matches(
-  entry: FormEntry,
-  modRm: number,
-  operand16: boolean,
-  repeat: number,
-  rexW: boolean,
-): boolean {
+function matches(entry: FormEntry, modRm: number, operand16: boolean, repeat: number, rex: number): boolean {
   const { parsed } = entry;
+  const rexW = (rex & 8) !== 0;
+  // 90 is NOP, but with REX.B it is XCHG R8, RAX
+  if (entry.options.includes('nop90') && (rex & 1) !== 0) return false;
   switch (parsed.prefix) {
     case undefined: break;
     case 'none': if (repeat !== 0 || operand16) return false; break;
@@ -133,7 +130,7 @@ export function decode(
   }
   let entry: FormEntry | undefined;
   for (const candidate of candidates) {
-    if (!matches(candidate, modRm, operand16, repeat, rexW)) continue;
+    if (!matches(candidate, modRm, operand16, repeat, rex)) continue;
     entry = candidate;
     break;
   }

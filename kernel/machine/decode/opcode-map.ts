@@ -37,8 +37,8 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
   return { instruction, encoding, letters, operands, options, id, parsed: parseEncoding(encoding), modes, usesOperandSize }; // prettier-ignore
 }
 
-function specificity({ parsed, modes }: FormEntry): number {
-  let score = 0;
+function specificity({ parsed, modes, options }: FormEntry): number {
+  let score = options.includes('nop90') ? 1 : 0;
   if (parsed.modRm !== undefined) score += 16;
   if (parsed.digit !== undefined) score += 8;
   if (parsed.prefix !== undefined) score += 4;

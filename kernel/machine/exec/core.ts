@@ -10,6 +10,7 @@ import { mmuFunctions, functionOf } from '../mmu/walk.ts';
 import type { Locals } from './body.ts';
 import type { FormCode, Variant } from './emit.ts';
 import { emitHandler } from './emit.ts';
+import { wideFunctions } from './wide.ts';
 import { emitFlagBits, flagBitsBody } from './flags.ts';
 import type { Code, Label, Signature, Type } from './wasm.ts';
 import { block, br, brTable, callIndirect, i32, i64, label, local, loop, ret, when } from './wasm.ts';
@@ -179,6 +180,7 @@ export function coreModule(
   // prettier-ignore
   const services = [
     ...mmuFunctions(memoryBytes),
+    ...wideFunctions(),
     functionOf('flagBits', ['i32'], 'i32', (body) => flagBitsBody(body)),
     functionOf('setFlagBits', ['i32', 'i32'], undefined, (body, _context, word) => {
       emitFlagBits(body, word);

@@ -265,6 +265,8 @@ export function emitHandler(
     },
     done: (operand) => writeBack(hostOf(placed(operand))),
     registerAddress: (operand) => placeOf(placed(operand)),
+    regField: () => field(RECORD.reg),
+    segmentBase: () => i64.load(slot(RECORD.segment)),
     stIndex: () => field(RECORD.rm),
     target: () => body.let('i64', i64.add(i64.load(context, CONTEXT.pageBase), i64.load(record, RECORD.immediate))), // prettier-ignore
 

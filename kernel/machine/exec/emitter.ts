@@ -11,7 +11,7 @@ import type { Operand } from '../isa/declare.ts';
 import type { Code, Type } from './wasm.ts';
 
 /** Arithmetic whose flags are derived from operands and result. */
-export type FlagRecipe = 'add' | 'sub' | 'adc' | 'sbb' | 'logic' | 'inc' | 'dec';
+export type FlagRecipe = 'add' | 'sub' | 'adc' | 'sbb' | 'logic' | 'inc' | 'dec' | 'imul';
 export type FlagName = 'C' | 'P' | 'A' | 'Z' | 'S' | 'O';
 
 /** Context fields that instructions may get and set. Integers of fewer than 64 bits are i32. */
@@ -79,6 +79,10 @@ export interface InstructionEmitter extends Emitter {
   done(operand: Operand): void;
   /** i32 host address of the register of an xmm, mmx or gpr operand. */
   registerAddress(operand: Operand): Code;
+  /** i32: context offset or number of a segment register operand, or what else the reg field holds. */
+  regField(): Code;
+  /** i64: base of the segment that a prefix names, or 0. For implicit memory operands (strings, XLAT). */
+  segmentBase(): Code;
   /** i32: the i of an STi operand. */
   stIndex(operand: Operand): Code;
   /** i64 target of a branch operand. */

@@ -5,18 +5,18 @@
 //   sub        A <u B            from A, B, R           from R           sub cmp neg; logic as R - 0
 //   add        carry of A+B=R    from A, B, R           from R           add adc
 //   sbb        borrow of A-B-1   from A, B, R           from R           sbb with a borrow
+//   imul       both: A × B is not R    (A, B sign-extended)   from R       imul with two or three operands
 //   result     bits of A: C, A, O at their places       from R           shifts, inc, dec, mul
 //   explicit   all six are bits of A                                     popf, comisd, bt
 //
 // R is 0 exactly when Z is set, in every kind.
 
 import { CONTEXT } from '../layout.ts';
-import type { FlagName, FlagRecipe } from './emitter.ts';
-import type { Body } from './body.ts';
+import type { Emitter, FlagName, FlagRecipe } from './emitter.ts';
 import type { Code } from './wasm.ts';
 import { call, i32, i64, when } from './wasm.ts';
 
-export const FLAG_KIND = { explicit: 0, sub: 1, add: 2, sbb: 3, result: 4 } as const;
+export const FLAG_KIND = { explicit: 0, sub: 1, add: 2, sbb: 3, result: 4, imul: 5 } as const;
 export const FLAG_BIT: Record<FlagName, number> = { C: 0, P: 2, A: 4, Z: 6, S: 7, O: 11 };
 export const ARITHMETIC_FLAGS = 0x8d5;
 
@@ -26,7 +26,13 @@ export function signExtend(value: Code, size: number): Code {
   return size === 4 ? i64.extend32_s(value) : value;
 }
 
-function storeFlags(body: Body, kind: number, a: Code | undefined, b: Code | undefined, result: Code): void {
+function storeFlags(
+  body: Emitter,
+  kind: number,
+  a: Code | undefined,
+  b: Code | undefined,
+  result: Code,
+): void {
   const context = body.context;
   body.emit(i32.store(context, i32.const(kind), CONTEXT.flagKind));
   if (a !== undefined) body.emit(i64.store(context, a, CONTEXT.flagA));
@@ -35,7 +41,7 @@ function storeFlags(body: Body, kind: number, a: Code | undefined, b: Code | und
 }
 
 export function emitFlags(
-  body: Body,
+  body: Emitter,
   recipe: FlagRecipe,
   a: Code,
   b: Code,
@@ -52,16 +58,17 @@ export function emitFlags(
     const word = i64.extend_i32_u(i32.or(carryFlag(body), i32.or(overflow, adjust)));
     return storeFlags(body, FLAG_KIND.result, body.let('i64', word), undefined, r);
   }
+  if (recipe === 'imul') return storeFlags(body, FLAG_KIND.imul, signExtend(a, size), signExtend(b, size), r);
   const kind = recipe === 'sub' ? FLAG_KIND.sub : recipe === 'sbb' ? FLAG_KIND.sbb : FLAG_KIND.add;
   storeFlags(body, kind, signExtend(a, size), signExtend(b, size), r);
 }
 
-export function emitFlagsOf(body: Body, result: Code, carry: Code, overflow: Code, size: number): void {
+export function emitFlagsOf(body: Emitter, result: Code, carry: Code, overflow: Code, size: number): void {
   const word = body.let('i64', i64.extend_i32_u(i32.or(carry, i32.shl(overflow, i32.const(11)))));
   storeFlags(body, FLAG_KIND.result, word, undefined, signExtend(result, size));
 }
 
-export function emitSetFlags(body: Body, values: Partial<Record<FlagName, Code>>): void {
+export function emitSetFlags(body: Emitter, values: Partial<Record<FlagName, Code>>): void {
   let mask = 0;
   let word: Code = i32.const(0);
   const names: readonly FlagName[] = ['C', 'P', 'A', 'Z', 'S', 'O'];
@@ -77,24 +84,24 @@ export function emitSetFlags(body: Body, values: Partial<Record<FlagName, Code>>
 }
 
 /** Sets all six from a word as in RFLAGS. */
-export function emitFlagBits(body: Body, word: Code): void {
+export function emitFlagBits(body: Emitter, word: Code): void {
   const a = i64.extend_i32_u(i32.and(word, i32.const(ARITHMETIC_FLAGS)));
   const notZero = i64.extend_i32_u(i32.eqz(i32.and(word, i32.const(1 << FLAG_BIT.Z))));
   storeFlags(body, FLAG_KIND.explicit, a, undefined, notZero);
 }
 
-const kindOf = (body: Body): Code => i32.load(body.context, CONTEXT.flagKind);
-const partOf = (body: Body, offset: number): Code => i64.load(body.context, offset);
-export const flagBits = (body: Body): Code => call('flagBits', body.context);
+const kindOf = (body: Emitter): Code => i32.load(body.context, CONTEXT.flagKind);
+const partOf = (body: Emitter, offset: number): Code => i64.load(body.context, offset);
+export const flagBits = (body: Emitter): Code => call('flagBits', body.context);
 
-export function carryFlag(body: Body): Code {
+export function carryFlag(body: Emitter): Code {
   const isSub = i32.eq(kindOf(body), i32.const(FLAG_KIND.sub));
   const compare = i64.lt_u(partOf(body, CONTEXT.flagA), partOf(body, CONTEXT.flagB));
   return when(isSub, compare, i32.and(flagBits(body), i32.const(1)), 'i32');
 }
 
 /** i32 0/1. Conditions that a compare decides are inlined for kind sub; the rest asks flagBits. */
-export function conditionOf(body: Body, code: number): Code {
+export function conditionOf(body: Emitter, code: number): Code {
   const negate = (code & 1) !== 0;
   const not = (value: Code): Code => (negate ? i32.eqz(value) : value);
   const a = partOf(body, CONTEXT.flagA);
@@ -118,7 +125,7 @@ export function conditionOf(body: Body, code: number): Code {
 }
 
 /** Body of the function flagBits(context) → i32: the six flags at their places in RFLAGS. */
-export function flagBitsBody(body: Body): Code {
+export function flagBitsBody(body: Emitter): Code {
   const a = partOf(body, CONTEXT.flagA);
   const kind = body.let('i32', kindOf(body));
   body.when(i32.eqz(kind), () => body.emit([i32.wrap_i64(a), 0x0f]));
@@ -131,6 +138,12 @@ export function flagBitsBody(body: Body): Code {
   body.when(i32.eq(kind, i32.const(FLAG_KIND.result)), () => body.emit([i32.or(word.get, i32.wrap_i64(a)), 0x0f])); // prettier-ignore
   const x = body.let('i64', a);
   const y = body.let('i64', partOf(body, CONTEXT.flagB));
+  body.when(i32.eq(kind, i32.const(FLAG_KIND.imul)), () => {
+    const product = i64.mul(x, y);
+    const high = call('mulHighSigned', x, y);
+    const tooLarge = i32.or(i64.ne(product, r), i64.ne(high, i64.shr_s(product, i64.const(63))));
+    body.emit([i32.or(word.get, i32.mul(tooLarge, i32.const(0x801))), 0x0f]);
+  });
   const xor = body.let('i64', i64.xor(x, y));
   const carry = body.variable('i64');
   const overflow = body.variable('i64');

@@ -56,7 +56,16 @@ function makeHelper(linker: Linker, name: string): { type: FunctionImport; code:
   if (helper === undefined) throw new Error(`no helper ${name}`);
   const locals = functionLocals(helper.parameters.length);
   const body = createBody(local.get(0), locals);
-  const value = helper.emit(body, ...helper.parameters.map((_type, i) => local.get(i)));
+  const parameter = (i: number): Code => local.get(i);
+  const value = helper.emit(
+    body,
+    parameter(0),
+    parameter(1),
+    parameter(2),
+    parameter(3),
+    parameter(4),
+    parameter(5),
+  );
   const type = {
     name,
     parameters: helper.parameters,

@@ -57,8 +57,8 @@ export interface Helper {
   readonly name: string;
   readonly parameters: readonly Type[];
   readonly result?: Type;
-  /** Gets the code of each parameter; what it returns is the result's code (statements go through f.emit). */
-  emit(f: Emitter, ...parameters: Code[]): Code | void;
+  /** Gets the code of each parameter (up to six; those that it has not are of no use); what it returns is the result's code (statements go through f.emit). */
+  emit(f: Emitter, a: Code, b: Code, c: Code, d: Code, g: Code, h: Code): Code | void;
 }
 
 /** What one file of isa/ exports. */
@@ -129,12 +129,12 @@ export interface OperandLetter {
   readonly register: 'gpr' | 'xmm' | 'mmx' | undefined; // of ModRM.rm in register form
   readonly field: 'reg' | 'rm' | 'none';
   readonly size: number | 'v' | 'y';
-  readonly registerSize?: number; // where it differs from that of memory
+  readonly registerSize?: OperandLetter['size']; // where it differs from that of memory
   readonly aligned: boolean; // a 16-byte memory operand that must be aligned (#GP)
 }
 
 const SIZE: Record<string, number | 'v' | 'y'> = {
-  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', t: 10, s: 14, '512': 512, '28': 28, '108': 108, '0': 0,
+  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', z: 4, t: 10, s: 14, '512': 512, '28': 28, '108': 108, '0': 0,
 }; // prettier-ignore
 const FIXED: Record<string, number | 'v'> = { AL: 1, CL: 1, AX: 2, DX: 2, EAX: 4, rAX: 'v' };
 
@@ -146,11 +146,11 @@ export function operandLetter(text: string): OperandLetter {
   if (text === 'STi') return { ...plain, kind: 'st', field: 'rm', size: 10 };
   if (text === 'ST0') return { ...plain, kind: 'st', size: 10 };
   if (text === 'sIb' || text === 'Iz') return { ...plain, kind: 'immediate', size: 'v' };
-  const split = /^R([bwdq])M([bwdq])$/.exec(text); // register of one size or memory of another
+  const split = /^R([bwdqv])M([bwdq])$/.exec(text); // register of one size or memory of another
   if (split !== null) {
     const registerSize = SIZE[split[1] ?? ''];
     const size = SIZE[split[2] ?? ''];
-    if (typeof size === 'number' && typeof registerSize === 'number')
+    if (typeof size === 'number' && registerSize !== undefined)
       return { kind: 'modrm', register: 'gpr', field: 'rm', size, registerSize, aligned: false };
   }
   const size = SIZE[text.slice(1)] ?? (text === 'M' ? 0 : undefined);

@@ -3,9 +3,33 @@
 import { arithmetic } from './arithmetic.ts';
 import type { Family, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
+import { bits } from './bits.ts';
+import { branch } from './branch.ts';
+import { exchange } from './exchange.ts';
+import { logic } from './logic.ts';
 import { move } from './move.ts';
+import { sseInteger } from './sse-integer.ts';
+import { sseMove } from './sse-move.ts';
+import { sseShuffle } from './sse-shuffle.ts';
+import { multiply } from './multiply.ts';
+import { shift } from './shift.ts';
+import { stack } from './stack.ts';
+import { string } from './string.ts';
+import { system } from './system.ts';
 
-export const families: readonly Family[] = [arithmetic, move];
+export const families: readonly Family[] = [
+  arithmetic,
+  logic,
+  shift,
+  bits,
+  multiply,
+  move,
+  exchange,
+  stack,
+  branch,
+  string,
+  system,
+];
 
 /** What the decoder puts where no instruction can be decoded. */
 export function faultInstruction(vector: number): Instruction {

@@ -1,6 +1,9 @@
-// Moves between general registers, memory and immediates.
+// Moves between general registers, memory and immediates, and conversions of width.
 
-import type { Family } from './declare.ts';
+import { i32, i64, select } from '../exec/wasm.ts';
+import { VECTOR } from '../machine.ts';
+import { CONTEXT } from '../layout.ts';
+import type { Family, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
 
 export const mov = instruction({
@@ -23,4 +26,183 @@ export const mov = instruction({
   emit: (e, target, source) => e.write(target, e.read(source)),
 });
 
-export const move: Family = { instructions: [mov] };
+/** Selectors: a register takes the operand size (zero-extended), memory 16 bits. */
+const movFromSegment = instruction({
+  mnemonic: 'mov',
+  source: 'SDM vol. 2B, MOV',
+  forms: [['8C /r', 'RvMw,Sw']],
+  emit(e, target) {
+    e.raiseIf(i32.gt_u(e.regField(), i32.const(5)), VECTOR.invalidOpcode);
+    const place = i32.add(e.context, i32.shl(e.regField(), i32.const(1)));
+    e.write(target, i64.load16_u(place, CONTEXT.selectors));
+  },
+});
+
+const movToSegment = instruction({
+  mnemonic: 'mov',
+  source: 'SDM vol. 2B, MOV',
+  forms: [['8E /r', 'Sw,Ew']],
+  missing: 'descriptor tables: selectors other than null and the flat user segments give #GP',
+  emit(e, _target, source) {
+    const register = e.let('i32', e.regField());
+    const wrong = i32.or(i32.eq(register, i32.const(1)), i32.gt_u(register, i32.const(5)));
+    e.raiseIf(wrong, VECTOR.invalidOpcode);
+    const selector = e.read(source);
+    const isNull = i32.and(i64.lt_u(selector, i64.const(4)), i32.ne(register, i32.const(2)));
+    const isUserData = i64.eq(i64.or(selector, i64.const(3)), i64.const(0x2b));
+    const error = i32.wrap_i64(i64.and(selector, i64.const(0xfffc)));
+    e.raiseIf(i32.eqz(i32.or(isNull, isUserData)), VECTOR.generalProtection, error);
+    const place = i32.add(e.context, i32.shl(register, i32.const(1)));
+    e.emit(i64.store16(place, selector, CONTEXT.selectors));
+    // Loading FS or GS replaces its base by the descriptor's, which is 0
+    e.when(i32.eq(register, i32.const(4)), () => e.set('fsBase', i64.const(0)));
+    e.when(i32.eq(register, i32.const(5)), () => e.set('gsBase', i64.const(0)));
+  },
+});
+
+const movzx = instruction({
+  mnemonic: 'movzx',
+  source: 'SDM vol. 2B, MOVZX',
+  forms: [
+    ['0F B6 /r', 'Gv,Eb'],
+    ['0F B7 /r', 'Gv,Ew'],
+  ],
+  emit: (e, target, source) => e.write(target, e.read(source)),
+});
+
+const movsx = instruction({
+  mnemonic: 'movsx',
+  source: 'SDM vol. 2B, MOVSX',
+  forms: [
+    ['0F BE /r', 'Gv,Eb'],
+    ['0F BF /r', 'Gv,Ew'],
+  ],
+  emit: (e, target, source) => e.write(target, e.readSigned(source)),
+});
+
+const movsxd = instruction({
+  mnemonic: 'movsxd',
+  source: 'SDM vol. 2B, MOVSX/MOVSXD',
+  forms: [['63 /r', 'Gv,Ed']],
+  emit: (e, target, source) => e.write(target, e.readSigned(source)),
+});
+
+const movnti = instruction({
+  mnemonic: 'movnti',
+  source: 'SDM vol. 2B, MOVNTI',
+  forms: [['NP 0F C3 /r', 'My,Gy']],
+  feature: 'sse2',
+  emit: (e, target, source) => e.write(target, e.read(source)),
+});
+
+const lea = instruction({
+  mnemonic: 'lea',
+  source: 'SDM vol. 2A, LEA',
+  forms: [['8D /r', 'Gv,M']],
+  emit: (e, target, source) => e.write(target, e.offset(source)),
+});
+
+const xchg = instruction({
+  mnemonic: 'xchg',
+  source: 'SDM vol. 2D, XCHG',
+  forms: [
+    ['86 /r', 'Eb,Gb', 'lock'],
+    ['87 /r', 'Ev,Gv', 'lock'],
+    ['90+r', 'Zv,rAX'],
+  ],
+  emit(e, first, second) {
+    const a = e.read(first);
+    const b = e.read(second);
+    e.write(first, b);
+    e.write(second, a);
+  },
+});
+
+const RAX = 0;
+const RDX = 2;
+
+/** cbw, cwde, cdqe by operand size. */
+const cbw = instruction({
+  mnemonic: 'cbw/cwde/cdqe',
+  source: 'SDM vol. 2A, CBW/CWDE/CDQE',
+  forms: [['98', '', 'v']],
+  emit(e) {
+    const half = e.size === 8 ? 4 : e.size === 4 ? 2 : 1;
+    e.setRegister(RAX, e.sign(e.register(RAX), half), e.size);
+  },
+});
+
+const cwd = instruction({
+  mnemonic: 'cwd/cdq/cqo',
+  source: 'SDM vol. 2A, CWD/CDQ/CQO',
+  forms: [['99', '', 'v']],
+  emit: (e) => e.setRegister(RDX, i64.shr_s(e.sign(e.register(RAX)), i64.const(63)), e.size),
+});
+
+const xlat = instruction({
+  mnemonic: 'xlat',
+  source: 'SDM vol. 2D, XLAT/XLATB',
+  forms: [['D7', '', 'a32']],
+  emit(e) {
+    const offset = i64.add(e.register(3), e.register(RAX, 1));
+    const wrapped = e.address32 ? e.zero(offset, 4) : offset;
+    e.setRegister(RAX, e.loadAt(i64.add(e.segmentBase(), wrapped), 1), 1);
+  },
+});
+
+const CONDITIONS = [
+  'o',
+  'no',
+  'b',
+  'ae',
+  'e',
+  'ne',
+  'be',
+  'a',
+  's',
+  'ns',
+  'p',
+  'np',
+  'l',
+  'ge',
+  'le',
+  'g',
+] as const;
+const opcodeOf = (base: number, code: number): string => (base + code).toString(16).toUpperCase();
+
+const conditional: Instruction[] = CONDITIONS.flatMap((name, code) => [
+  instruction({
+    mnemonic: `set${name}`,
+    source: 'SDM vol. 2B, SETcc',
+    forms: [[`0F ${opcodeOf(0x90, code)} /r`, 'Eb']],
+    emit: (e, target) => e.write(target, i64.extend_i32_u(e.condition(code))),
+  }),
+  instruction({
+    mnemonic: `cmov${name}`,
+    source: 'SDM vol. 2A, CMOVcc: the source is read and a 32-bit register zero-extended in any case',
+    forms: [[`0F ${opcodeOf(0x40, code)} /r`, 'Gv,Ev']],
+    feature: 'cmov',
+    emit(e, target, source) {
+      const b = e.read(source);
+      e.write(target, select(e.condition(code), b, e.read(target)));
+    },
+  }),
+]);
+
+export const move: Family = {
+  instructions: [
+    mov,
+    movFromSegment,
+    movToSegment,
+    movzx,
+    movsx,
+    movsxd,
+    movnti,
+    lea,
+    xchg,
+    cbw,
+    cwd,
+    xlat,
+    ...conditional,
+  ],
+};

@@ -148,6 +148,19 @@ function emitSlow(name: string, access: 0 | 1, scratchOffset: number): FunctionC
   });
 }
 
+/** hostRead / hostWrite(context, linear, size): TLB hit or slow path, as handlers have it inline; for helpers. */
+function emitHost(name: string, tlb: number, slow: string): FunctionCode {
+  return functionOf(name, ['i32', 'i64', 'i32'], 'i32', (b, context, linear, size) => {
+    const index = i32.and(i32.wrap_i64(i64.shr_u(linear, i64.const(12))), i32.const(TLB_ENTRIES - 1));
+    const entry = b.let('i32', i32.add(context, i32.shl(index, i32.const(4))));
+    const last = i64.add(linear, i64.extend_i32_u(i32.sub(size, i32.const(1))));
+    b.when(i64.eq(i64.load(entry, tlb), i64.and(last, i64.const(-4096))), () =>
+      b.emit(ret(i32.add(i32.load(entry, tlb + 8), i32.wrap_i64(linear)))),
+    );
+    return call(slow, context, linear, size);
+  });
+}
+
 function emitWriteBack(): FunctionCode {
   return functionOf('writeBack', ['i32'], undefined, (b, context) => {
     const scratch = b.let('i32', i32.add(context, i32.const(CONTEXT.writeScratch)));
@@ -165,5 +178,7 @@ export function mmuFunctions(memoryBytes: number): FunctionCode[] {
     emitSlow('readSlow', 0, CONTEXT.readScratch),
     emitSlow('writeSlow', 1, CONTEXT.writeScratch),
     emitWriteBack(),
+    emitHost('hostRead', CONTEXT.tlbRead, 'readSlow'),
+    emitHost('hostWrite', CONTEXT.tlbWrite, 'writeSlow'),
   ];
 }

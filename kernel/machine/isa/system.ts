@@ -1,0 +1,269 @@
+// System instructions: SYSCALL, CPUID, the time-stamp counter, flags as a whole, fences and hints, and what is for
+// ring 0 only, which gives #GP in user mode.
+
+import { ARITHMETIC_FLAGS } from '../exec/flags.ts';
+import type { InstructionEmitter } from '../exec/emitter.ts';
+import type { Code } from '../exec/wasm.ts';
+import { i32, i64 } from '../exec/wasm.ts';
+import { CONTEXT, CPU_BASE, CPU_STRIDE } from '../layout.ts';
+import { VECTOR } from '../machine.ts';
+import { cpuidLeaves } from './cpuid-leaves.ts';
+import type { Family, Instruction } from './declare.ts';
+import { FEATURES, instruction } from './declare.ts';
+
+const [RAX, RCX, RDX, RBX] = [0, 1, 2, 3] as const;
+const R11 = 11;
+
+const syscall = instruction({
+  mnemonic: 'syscall',
+  source: 'SDM vol. 2B, SYSCALL: what the CPU does; the kernel is entered by leaving run()',
+  forms: [['0F 05', '']],
+  feature: 'syscall',
+  emit(e) {
+    const others = i64.and(e.get('rflags'), i64.const(~(ARITHMETIC_FLAGS | 0x1_0000)));
+    e.setRegister(R11, i64.or(i64.or(others, i64.const(2)), i64.extend_i32_u(e.flagBits())));
+    e.setRegister(RCX, e.nextRip());
+    e.exit('syscall');
+  },
+});
+
+const cpuNumber = (e: InstructionEmitter): Code =>
+  i32.div_u(i32.sub(e.context, i32.const(CPU_BASE)), i32.const(CPU_STRIDE));
+
+const cpuid = instruction({
+  mnemonic: 'cpuid',
+  source: 'SDM vol. 2A, CPUID',
+  forms: [['0F A2', '']],
+  emit(e) {
+    const leaf = e.let('i32', i32.wrap_i64(e.register(RAX)));
+    const subleaf = e.let('i32', i32.wrap_i64(e.register(RCX)));
+    for (const register of [RAX, RBX, RCX, RDX]) e.setRegister(register, i64.const(0));
+    for (const found of cpuidLeaves(FEATURES)) {
+      const sameLeaf = i32.eq(leaf, i32.const(found.leaf));
+      const same =
+        found.subleaf === undefined ? sameLeaf : i32.and(sameLeaf, i32.eq(subleaf, i32.const(found.subleaf)));
+      e.when(same, () => {
+        const constant = (value: number): Code => i64.const(value >>> 0);
+        e.setRegister(RAX, constant(found.eax));
+        const apic = i64.shl(i64.extend_i32_u(cpuNumber(e)), i64.const(24));
+        e.setRegister(RBX, found.leaf === 1 ? i64.or(constant(found.ebx), apic) : constant(found.ebx));
+        e.setRegister(RCX, constant(found.ecx));
+        e.setRegister(RDX, constant(found.edx));
+      });
+    }
+  },
+});
+
+/** The counter when the run began, and one tick for each instruction since. */
+function readTsc(e: InstructionEmitter): void {
+  const since = i32.sub(i32.load(e.context, CONTEXT.budget), i32.load(e.context, CONTEXT.remaining));
+  const now = e.let('i64', i64.add(i64.load(e.context, CONTEXT.tsc), i64.extend_i32_u(since)));
+  e.setRegister(RAX, now, 4);
+  e.setRegister(RDX, i64.shr_u(now, i64.const(32)), 4);
+}
+
+const rdtsc = instruction({
+  mnemonic: 'rdtsc',
+  source: 'SDM vol. 2B, RDTSC; Deviation: one tick per instruction',
+  forms: [['0F 31', '']],
+  emit: readTsc,
+});
+
+const rdtscp = instruction({
+  mnemonic: 'rdtscp',
+  source: 'SDM vol. 2B, RDTSCP; ECX as Linux sets it: the CPU number',
+  forms: [['0F 01 F9', '']],
+  feature: 'rdtscp',
+  emit(e) {
+    readTsc(e);
+    e.setRegister(RCX, i64.extend_i32_u(cpuNumber(e)));
+  },
+});
+
+const lahf = instruction({
+  mnemonic: 'lahf',
+  source: 'SDM vol. 2A, LAHF',
+  forms: [['9F', '']],
+  feature: 'lahf',
+  emit(e) {
+    const low = i32.or(i32.and(e.flagBits(), i32.const(0xd5)), i32.const(2));
+    e.emit(i32.store8(e.context, low, CONTEXT.gpr + 1));
+  },
+});
+
+const sahf = instruction({
+  mnemonic: 'sahf',
+  source: 'SDM vol. 2B, SAHF',
+  forms: [['9E', '']],
+  writes: 'SZAPC',
+  feature: 'lahf',
+  emit(e) {
+    const low = i32.and(i32.load8_u(e.context, CONTEXT.gpr + 1), i32.const(0xd5));
+    const word = e.let('i32', i32.or(i32.and(e.flagBits(), i32.const(0x800)), low));
+    e.emit(e.call('setFlagBits', e.context, word));
+  },
+});
+
+const DIRECTION = 0x400;
+function flagSetting(mnemonic: string, opcode: string, emit: Instruction['emit']): Instruction {
+  return instruction({ mnemonic, source: `SDM vol. 2, ${mnemonic.toUpperCase()}`, forms: [[opcode, '']], writes: 'C', emit }); // prettier-ignore
+}
+
+const cmc = flagSetting('cmc', 'F5', (e) => e.setFlags({ C: i32.eqz(e.flag('C')) }));
+const clc = flagSetting('clc', 'F8', (e) => e.setFlags({ C: i32.const(0) }));
+const stc = flagSetting('stc', 'F9', (e) => e.setFlags({ C: i32.const(1) }));
+
+function direction(mnemonic: string, opcode: string, value: 0 | 1): Instruction {
+  return instruction({
+    mnemonic,
+    source: `SDM vol. 2, ${mnemonic.toUpperCase()}`,
+    forms: [[opcode, '']],
+    emit(e) {
+      const rest = i64.and(e.get('rflags'), i64.const(~DIRECTION));
+      e.set('rflags', i64.or(rest, i64.const(value * DIRECTION)));
+    },
+  });
+}
+
+/** Nothing happens, and memory operands are not touched. */
+const nop = instruction({
+  mnemonic: 'nop',
+  source: 'SDM vol. 2B, NOP; hint NOPs 0F 18 to 0F 1F, ENDBR64 among them',
+  forms: [
+    ['90', '', 'nop90'],
+    ['0F 0D /r', 'Ev'],
+    ['0F 18 /r', 'Ev'],
+    ['0F 19 /r', 'Ev'],
+    ['0F 1A /r', 'Ev'],
+    ['0F 1B /r', 'Ev'],
+    ['0F 1C /r', 'Ev'],
+    ['0F 1D /r', 'Ev'],
+    ['0F 1E /r', 'Ev'],
+    ['0F 1F /r', 'Ev'],
+  ],
+  emit: () => undefined,
+});
+
+const fences = instruction({
+  mnemonic: 'lfence/mfence/sfence',
+  source: 'SDM vol. 2: memory is ordered here in any case',
+  forms: [
+    ['NP 0F AE E8+i', ''],
+    ['NP 0F AE F0+i', ''],
+    ['NP 0F AE F8+i', ''],
+  ],
+  feature: 'sse2',
+  emit: () => undefined,
+});
+
+const clflush = instruction({
+  mnemonic: 'clflush',
+  source: 'SDM vol. 2A, CLFLUSH: faults as a read does',
+  forms: [['NP 0F AE /7', 'Mb']],
+  feature: 'clflush',
+  emit: (e, line) => e.emit([e.read(line), 0x1a]),
+});
+
+const hlt = instruction({
+  mnemonic: 'hlt',
+  source: 'SDM vol. 2A, HLT',
+  forms: [['F4', '']],
+  emit(e) {
+    e.privileged();
+    e.exit('halt');
+  },
+});
+
+/** Ring 0 only; at CPL 3 #GP(0). */
+const privileged = instruction({
+  mnemonic: 'privileged',
+  source: 'SDM vol. 3A, 5.9; descriptor-table stores as with CR4.UMIP',
+  forms: [
+    ['FA', ''], // cli
+    ['FB', ''], // sti
+    ['E4 ib', 'Ib'], // in, out
+    ['E5 ib', 'Ib'],
+    ['E6 ib', 'Ib'],
+    ['E7 ib', 'Ib'],
+    ['EC', ''],
+    ['ED', ''],
+    ['EE', ''],
+    ['EF', ''],
+    ['0F 06', ''], // clts
+    ['0F 07', ''], // sysret
+    ['0F 08', ''], // invd
+    ['0F 09', ''], // wbinvd
+    ['0F 30', ''], // wrmsr
+    ['0F 32', ''], // rdmsr
+    ['0F 33', ''], // rdpmc
+    ['0F 34', ''], // sysenter
+    ['0F 35', ''], // sysexit
+    ['0F 20 /r', 'Rq'], // mov from and to control and debug registers
+    ['0F 21 /r', 'Rq'],
+    ['0F 22 /r', 'Rq'],
+    ['0F 23 /r', 'Rq'],
+    ['0F 00 /0', 'Ew'], // sldt, str, lldt, ltr
+    ['0F 00 /1', 'Ew'],
+    ['0F 00 /2', 'Ew'],
+    ['0F 00 /3', 'Ew'],
+    ['0F 01 /0', 'M'], // sgdt, sidt, lgdt, lidt, smsw, lmsw, invlpg
+    ['0F 01 /1', 'M'],
+    ['0F 01 /2', 'M'],
+    ['0F 01 /3', 'M'],
+    ['0F 01 /4', 'Ew'],
+    ['0F 01 /6', 'Ew'],
+    ['0F 01 /7', 'M'],
+    ['0F 01 F8', ''], // swapgs
+  ],
+  missing: 'CPL 0',
+  emit: (e) => e.raise(VECTOR.generalProtection),
+});
+
+/** No descriptor is accessible, so the zero flag says "no". */
+const selectorQueries = instruction({
+  mnemonic: 'lar/lsl/verr/verw',
+  source: 'SDM vol. 2, LAR, LSL, VERR/VERW',
+  forms: [
+    ['0F 02 /r', 'Gv,Ew'],
+    ['0F 03 /r', 'Gv,Ew'],
+    ['0F 00 /4', 'Ew'],
+    ['0F 00 /5', 'Ew'],
+  ],
+  writes: 'Z',
+  missing: 'descriptor tables: every selector counts as inaccessible',
+  emit: (e) => e.setFlags({ Z: i32.const(0) }),
+});
+
+const undefinedInstructions = instruction({
+  mnemonic: 'ud',
+  source: 'SDM vol. 2B, UD',
+  forms: [
+    ['0F 0B', ''],
+    ['0F B9 /r', 'Gv,Ev'],
+    ['0F FF /r', 'Gv,Ev'],
+  ],
+  emit: (e) => e.raise(VECTOR.invalidOpcode),
+});
+
+export const system: Family = {
+  instructions: [
+    syscall,
+    cpuid,
+    rdtsc,
+    rdtscp,
+    lahf,
+    sahf,
+    cmc,
+    clc,
+    stc,
+    direction('cld', 'FC', 0),
+    direction('std', 'FD', 1),
+    nop,
+    fences,
+    clflush,
+    hlt,
+    privileged,
+    selectorQueries,
+    undefinedInstructions,
+  ],
+};
