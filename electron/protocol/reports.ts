@@ -232,7 +232,10 @@ export type Session = Of<typeof session>;
 export const sessionDetails = object({
   about: session,
   cpus: count,
-  /** `rate`: a counter, shown per second. `level`: shown as it is. */
+  /**
+   * `rate`: a counter, whose columns come as growth per second. `level`: as it is. Units that the screen
+   * knows: B, ns, share (0 to 1); others are written as they are.
+   */
   series: array(object({ name: string(), group: string(), unit: string(), kind: oneOf('rate', 'level') })),
   /** How often each tracepoint fired. */
   events: array(object({ name: string(), count })),

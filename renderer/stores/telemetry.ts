@@ -1,0 +1,130 @@
+/**
+ * The machine's telemetry: the newest frame, a bounded history of figures, and whole frames of past seconds for
+ * the time cursor. Arrays are shallow; a frame is never changed once it is here.
+ */
+import { defineStore } from 'pinia';
+import { computed, ref, shallowRef, watch } from 'vue';
+import type { TaskFrame, TelemetryFrame } from '../../electron/protocol/frames.ts';
+import { append, clearHistory, newHistory } from '../charts/history.ts';
+import { connection, protocol } from '../protocol-client.ts';
+import { addSlices, newLiveLanes } from './live-lanes.ts';
+import { useLogStore } from './log.ts';
+import { useMachineStore } from './machine.ts';
+import { figuresOf, metricNames } from './metrics.ts';
+import { useTimeCursorStore } from './time-cursor.ts';
+
+const RATE_HZ = 15;
+const HISTORY_FRAMES = 12_000;
+const MOST_KEYFRAMES = 900;
+const KEYFRAME_NS = 1e9;
+const KEEP_SLICES_NS = 60e9;
+/** Rates in words and tables are taken over about this time. */
+const RATE_SPAN_NS = 0.9e9;
+
+export interface TaskRow extends TaskFrame {
+  /** Of one CPU, over the last second; NaN while it cannot be known. */
+  cpuShare: number;
+  faultRate: number;
+}
+
+export const useTelemetryStore = defineStore('telemetry', () => {
+  const machine = useMachineStore();
+  const cursor = useTimeCursorStore();
+  const log = useLogStore();
+  const latest = shallowRef<TelemetryFrame | null>(null);
+  /** The frame that rates of `latest` are taken against: about a second older. */
+  const earlier = shallowRef<TelemetryFrame | null>(null);
+  const history = newHistory(metricNames, HISTORY_FRAMES);
+  const lanes = newLiveLanes();
+  /** Grows with every frame: pictures of `history` and `lanes` watch it. */
+  const version = ref(0);
+  const keyframes = shallowRef<TelemetryFrame[]>([]);
+  const recent: TelemetryFrame[] = [];
+  const tasks = shallowRef<TaskFrame[]>([]);
+  let tasksAtNs = 0;
+  let last: TelemetryFrame | null = null;
+
+  function clear(): void {
+    latest.value = earlier.value = last = null;
+    clearHistory(history);
+    lanes.lanes = [];
+    keyframes.value = [];
+    recent.length = 0;
+    tasks.value = [];
+    version.value++;
+  }
+
+  function take(frame: TelemetryFrame): void {
+    if (last !== null && frame.virtualNs < last.virtualNs) clear();
+    if (frame.tasks !== null) {
+      tasks.value = frame.tasks;
+      tasksAtNs = frame.virtualNs;
+    }
+    append(history, frame.virtualNs, figuresOf(frame, last));
+    addSlices(lanes, frame, KEEP_SLICES_NS);
+    recent.push(frame);
+    while (recent.length > 2 && frame.virtualNs - (recent[1]?.virtualNs ?? 0) >= RATE_SPAN_NS) recent.shift();
+    const lastKey = keyframes.value.at(-1);
+    if (frame.tasks !== null && (lastKey === undefined || frame.virtualNs - lastKey.virtualNs >= KEYFRAME_NS)) {
+      keyframes.value = [...keyframes.value.slice(-MOST_KEYFRAMES + 1), { ...frame, slices: [], wakeups: [] }];
+    }
+    last = frame;
+    earlier.value = recent[0] === frame ? null : (recent[0] ?? null);
+    latest.value = frame;
+    version.value++;
+  }
+  protocol.onFrame(take);
+
+  watch(
+    () => [machine.current, machine.generation, connection.value] as const,
+    ([current]) => {
+      clear();
+      if (current === null || connection.value !== 'connected') return;
+      void log.attempt('Asking for telemetry', () =>
+        protocol.request('machine.telemetry', { machine: current, rateHz: RATE_HZ }),
+      );
+    },
+    { immediate: true },
+  );
+
+  const pastIndex = computed(() => {
+    const at = cursor.atNs;
+    if (at === null) return -1;
+    let found = 0;
+    keyframes.value.forEach((frame, index) => {
+      if (frame.virtualNs <= at) found = index;
+    });
+    return found;
+  });
+  /** The frame that instruments show: the newest, or that of the time cursor. */
+  const shown = computed(() => (cursor.atNs === null ? latest.value : (keyframes.value[pastIndex.value] ?? null)));
+  const shownBefore = computed(() => (cursor.atNs === null ? earlier.value : (keyframes.value[pastIndex.value - 1] ?? null)));
+  const shownTasks = computed(() => (cursor.atNs === null ? tasks.value : (shown.value?.tasks ?? [])));
+
+  /** Growth per second of a counter, over the last second. */
+  function rateOf(of: (frame: TelemetryFrame) => number): number {
+    const [now, before] = [shown.value, shownBefore.value];
+    if (now === null || before === null || now.virtualNs <= before.virtualNs) return 0;
+    return Math.max(0, ((of(now) - of(before)) * 1e9) / (now.virtualNs - before.virtualNs));
+  }
+
+  const taskRows = computed<TaskRow[]>(() => {
+    const now = shown.value;
+    const atNs = cursor.atNs === null ? tasksAtNs : (now?.virtualNs ?? 0);
+    const key = keyframes.value.findLast((frame) => frame.virtualNs <= atNs - RATE_SPAN_NS);
+    const spanNs = key === undefined ? 0 : atNs - key.virtualNs;
+    const before = new Map((key?.tasks ?? []).map((task) => [task.tid, task]));
+    return shownTasks.value.map((task) => {
+      const old = before.get(task.tid);
+      const busyNs = task.userNs + task.systemNs - (old === undefined ? 0 : old.userNs + old.systemNs);
+      const faults = task.minorFaults + task.majorFaults - (old === undefined ? 0 : old.minorFaults + old.majorFaults);
+      return {
+        ...task,
+        cpuShare: spanNs > 0 ? Math.min(1, Math.max(0, busyNs / spanNs)) : Number.NaN,
+        faultRate: spanNs > 0 ? Math.max(0, (faults * 1e9) / spanNs) : Number.NaN,
+      };
+    });
+  });
+
+  return { latest, history, lanes, version, keyframes, shown, shownBefore, shownTasks, taskRows, rateOf };
+});
