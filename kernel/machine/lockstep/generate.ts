@@ -1,0 +1,258 @@
+// Cases for a form of a declared instruction: every addressing form, operand sizes, operands at page edges, misaligned,
+// read-only, not mapped, with values from values.ts. The same seed makes the same case.
+
+import type { FormEntry } from '../decode/opcode-map.ts';
+import type { Case } from './records.ts';
+import { PAGE, PLACE } from './records.ts';
+import type { Chance } from './values.ts';
+import { below, bits32, bits64, chance, integer64, oneIn, pick, vectorBytes } from './values.ts';
+
+/** Not comparable: they depend on the machine, need privilege, or leave the code. */
+const EXCLUDED =
+  /^(privileged|far branch|lar.*|cpuid|rdtscp?|syscall|hlt|in|out|ins.?|outs.?|cli|sti|lgdt|lidt|sgdt|sidt|smsw|sldt|str|lmsw|l[ldt]t|xgetbv|rdpmc|wr.*|rdmsr|invlpg|clts|swapgs|iretq?|iret.*|lar|lsl|ver[rw]|sysexit|sysret|int|int1|into|ud[012]|(call|jmp|ret)f|lss|lfs|lgs|rsm|mov_?cr|mov_?dr|exception.*|ltr|lldt|emms_never|clflush.*|rcpps|rcpss|rsqrtps|rsqrtss)$/;
+
+const IMPLICIT_MEMORY = /^(movs|stos|lods|scas|cmps|maskmov|xlat)/;
+
+export function isComparable(entry: FormEntry): boolean {
+  if (EXCLUDED.test(entry.instruction.mnemonic)) return false;
+  return !entry.operands.some((operand) => operand.kind === 'segment');
+}
+
+function memoryBytesOf(entry: FormEntry, operandSize: number): number {
+  for (const operand of entry.operands) {
+    if (operand.field !== 'rm' && operand.kind !== 'memory') continue;
+    if (operand.size === 'v') return operandSize;
+    if (operand.size === 'y') return operandSize === 8 ? 8 : 4;
+    return Math.max(1, operand.size);
+  }
+  return operandSize;
+}
+
+/** Where a memory operand of so many bytes may lie. */
+function targetFor(from: Chance, bytes: number): bigint {
+  const data = PLACE.data;
+  switch (below(from, 16)) {
+    case 0: return BigInt(data + PAGE - 1 - below(from, Math.max(1, bytes - 1))); // across our two frames
+    case 1: return BigInt(data + 2 * PAGE - bytes); // up to the end
+    case 2: return BigInt(data + 2 * PAGE - 1 - below(from, Math.max(1, bytes - 1))); // half outside
+    case 3: return BigInt(data + 3 * PAGE + below(from, 64)); // outside
+    case 4: return oneIn(from, 3) ? 0x8000_0000_0000n + BigInt(below(from, 64)) : BigInt(PLACE.readOnly + 16 * below(from, 64));
+    case 5: case 6: case 7: return BigInt(data + below(from, 2 * PAGE - 600));
+    default: return BigInt(data + 64 * below(from, (2 * PAGE) / 64 - 10));
+  }
+} // prettier-ignore
+
+interface Encoding {
+  readonly bytes: number[];
+  readonly gpr: BigUint64Array;
+  readonly target: bigint; // of the memory operand, if there is one
+}
+
+function littleEndian(value: bigint | number, bytes: number): number[] {
+  const whole = BigInt(value);
+  return Array.from({ length: bytes }, (_unused, i) => Number((whole >> BigInt(8 * i)) & 255n));
+}
+
+function immediateValue(from: Chance, bytes: number): number[] {
+  if (bytes === 1 && oneIn(from, 2)) return [below(from, 256)];
+  return littleEndian(BigInt.asUintN(bytes * 8, integer64(from)), bytes);
+}
+
+function initialRegisters(from: Chance, mnemonic: string): BigUint64Array {
+  const gpr = BigUint64Array.from({ length: 16 }, () => integer64(from));
+  gpr[4] = BigInt(PLACE.stack + 2048 + 8 * below(from, 16));
+  gpr[5] = BigInt(PLACE.stack + 1024);
+  if (mnemonic === 'enter' || mnemonic === 'leave') return gpr;
+  if (oneIn(from, 2)) gpr[5] = integer64(from);
+  if (IMPLICIT_MEMORY.test(mnemonic)) {
+    gpr[6] = targetFor(from, 8);
+    gpr[7] = targetFor(from, 16);
+    gpr[3] = targetFor(from, 256);
+    if (!oneIn(from, 8)) gpr[1] = BigInt(below(from, 40));
+  }
+  if (/^pcmpestr/.test(mnemonic) && !oneIn(from, 6)) {
+    gpr[0] = BigInt.asUintN(64, BigInt(below(from, 40) - 20));
+    gpr[2] = BigInt.asUintN(64, BigInt(below(from, 40) - 20));
+  }
+  if (/^(div|idiv)$/.test(mnemonic) && !oneIn(from, 3)) gpr[2] = oneIn(from, 2) ? 0n : BigInt(below(from, 4));
+  return gpr;
+}
+
+function encode(from: Chance, entry: FormEntry): Encoding {
+  const { parsed, options, instruction } = entry;
+  const gpr = initialRegisters(from, instruction.mnemonic);
+  let rexW = parsed.rexW ?? (entry.usesOperandSize ? oneIn(from, 3) : oneIn(from, 8));
+  const prefixes: number[] = [];
+  const operand16 = entry.usesOperandSize && parsed.prefix === undefined && !rexW && oneIn(from, 3);
+  if (operand16) prefixes.push(0x66);
+  if (parsed.prefix !== undefined && parsed.prefix !== 'none') prefixes.push(parseInt(parsed.prefix, 16));
+  if ((options.includes('rep') || options.includes('repz')) && !oneIn(from, 3))
+    prefixes.push(oneIn(from, 2) ? 0xf3 : 0xf2);
+  let operandSize = rexW ? 8 : operand16 ? 2 : 4;
+  if ((options.includes('d64') && operandSize === 4) || options.includes('f64')) operandSize = 8;
+  if (!entry.usesOperandSize) operandSize = 4;
+
+  let rex = 0;
+  let reg = parsed.digit ?? below(from, 8);
+  const modRm: number[] = [];
+  let target = 0n;
+  const tail: number[] = [];
+  const immediates = parsed.immediates.flatMap((token) => {
+    switch (token) {
+      case 'ib':
+        return immediateValue(from, 1);
+      case 'iw':
+        return immediateValue(from, 2);
+      case 'iz':
+        return immediateValue(from, operandSize === 2 ? 2 : 4);
+      case 'iv':
+        return immediateValue(from, operandSize);
+      case 'iq':
+        return immediateValue(from, 8);
+      case 'moffs':
+        target = targetFor(from, operandSize);
+        return littleEndian(target, 8);
+      case 'cb':
+        return littleEndian(pick(from, [16, -16, 100, -128, 0]), 1);
+      case 'cz':
+        return littleEndian(pick(from, [16, -16, 1000, -1000, 0]), 4);
+      default:
+        return littleEndian(integer64(from), 4);
+    }
+  });
+  let ripRelativeAt = -1;
+  if (parsed.registerInOpcode && oneIn(from, 2)) rex |= 1;
+  if (parsed.hasModRm) {
+    const regIsOperand = entry.operands.some((operand) => operand.field === 'reg');
+    if (regIsOperand && oneIn(from, 2)) rex |= 4;
+    if (parsed.modRm !== undefined) {
+      modRm.push(parsed.modRm[0] + below(from, parsed.modRm[1] - parsed.modRm[0] + 1));
+    } else if (entry.modes === 1 || (entry.modes === 3 && oneIn(from, 2))) {
+      if (oneIn(from, 2)) rex |= 1;
+      modRm.push(0xc0 | (reg << 3) | below(from, 8));
+    } else {
+      const bytes = memoryBytesOf(entry, operandSize);
+      target = targetFor(from, bytes);
+      let wanted = target;
+      if (oneIn(from, 8)) {
+        prefixes.push(0x65);
+        wanted -= BigInt(PLACE.gsBase);
+      }
+      const address32 = oneIn(from, 12);
+      if (address32) prefixes.push(0x67);
+      const kind = below(from, 8);
+      const displacementKind = below(from, 3);
+      const mod = displacementKind;
+      const displacement =
+        mod === 0 ? 0n : mod === 1 ? BigInt(below(from, 256) - 128) : BigInt(bits32(from) | 0) >> 4n;
+      const displacementBytes = littleEndian(displacement, mod === 0 ? 0 : mod === 1 ? 1 : 4);
+      const upper = address32 ? bits64(from) & ~0xffff_ffffn : 0n;
+      const setBase = (number: number, value: bigint): void => {
+        gpr[number] = BigInt.asUintN(64, (address32 ? value & 0xffff_ffffn : value) + upper);
+      };
+      if (kind === 0) {
+        ripRelativeAt = 1;
+        modRm.push((reg << 3) | 5);
+        tail.push(0, 0, 0, 0);
+        target = wanted;
+      } else if (kind === 1 && wanted < 0x8000_0000n) {
+        modRm.push((reg << 3) | 4, 0x25, ...littleEndian(wanted, 4));
+      } else {
+        const base = below(from, 16);
+        const needsSib = (base & 7) === 4;
+        const useMod = (base & 7) === 5 && mod === 0 ? 1 : mod;
+        const shown = useMod === mod ? displacementBytes : [0];
+        if (base >= 8) rex |= 1;
+        if (kind < 5 || needsSib) {
+          let index = below(from, 16);
+          if (index === base) index = 4; // none
+          const scale = below(from, 4);
+          if (index >= 8) rex |= 2;
+          modRm.push(
+            (useMod << 6) | (reg << 3) | 4,
+            (scale << 6) | ((index & 7) << 3) | (base & 7),
+            ...shown,
+          );
+          if (index !== 4) gpr[index] = BigInt.asUintN(64, BigInt(below(from, 4096) - 2048));
+          const scaled = index === 4 ? 0n : BigInt.asIntN(64, gpr[index] ?? 0n) << BigInt(scale);
+          setBase(base, wanted - scaled - displacement);
+        } else {
+          modRm.push((useMod << 6) | (reg << 3) | (base & 7), ...shown);
+          setBase(base, wanted - displacement);
+        }
+      }
+      if (options.includes('lock') && oneIn(from, 3)) prefixes.push(0xf0);
+    }
+  }
+  if (rexW) rex |= 8;
+  if (rex !== 0 || oneIn(from, 6)) rex |= 0x40;
+  const map = { '': [], '0F': [0x0f], '0F38': [0x0f, 0x38], '0F3A': [0x0f, 0x3a] }[parsed.map];
+  const opcode = parsed.opcode + (parsed.registerInOpcode ? reg : 0);
+  const bytes = [...prefixes, ...(rex === 0 ? [] : [rex]), ...map, opcode, ...modRm, ...tail];
+  const displacementAt = bytes.length - 4;
+  bytes.push(...immediates);
+  if (ripRelativeAt >= 0) {
+    // The code's place is fixed below: CODE_OFFSET is in `place`
+    const relative = target - BigInt(PLACE.code + CODE_OFFSET + bytes.length);
+    bytes.splice(displacementAt, 4, ...littleEndian(relative, 4));
+  }
+  return { bytes, gpr, target };
+}
+
+const CODE_OFFSET = 0x7f0;
+
+const MXCSR_STICKY = [0, 0x20, 0x21, 0x3f] as const;
+function mxcsr(from: Chance): number {
+  const sticky = pick<number>(from, MXCSR_STICKY);
+  if (!oneIn(from, 3)) return 0x1f80 | sticky;
+  let word = 0x1f80 | sticky | (below(from, 4) << 13);
+  if (oneIn(from, 4)) word |= 0x40;
+  if (oneIn(from, 4)) word |= 0x8000;
+  if (oneIn(from, 6)) word &= ~(below(from, 64) << 7);
+  return word;
+}
+
+/** As FXSAVE64: MMX-like or floating-point x87 registers, control word at its default, vectors. */
+function fxImage(from: Chance, x87: boolean): Uint8Array {
+  const fx = new Uint8Array(512);
+  const view = new DataView(fx.buffer);
+  view.setUint16(0, x87 ? 0x37f : 0x37f, true);
+  view.setUint16(2, (below(from, 8) << 11) | (below(from, 2) << 8), true);
+  fx[4] = below(from, 256);
+  view.setUint32(24, mxcsr(from), true);
+  for (let i = 0; i < 8; i++) {
+    fx.set(vectorBytes(from, 8), 32 + i * 16);
+    view.setUint16(40 + i * 16, oneIn(from, 2) ? 0xffff : 0x3f00 + below(from, 0x200), true);
+  }
+  for (let i = 0; i < 16; i++) fx.set(vectorBytes(from, 16), 160 + i * 16);
+  if (oneIn(from, 4)) fx.copyWithin(160, 176, 192); // equal registers
+  return fx;
+}
+
+export function caseFor(entry: FormEntry, seed: number): Case {
+  const from = chance(seed);
+  bits32(from);
+  const { bytes, gpr, target } = encode(from, entry);
+  const windowLength = 640;
+  const inData = target >= BigInt(PLACE.data - 64) && target < BigInt(PLACE.data + 2 * PAGE);
+  const wanted = inData ? Number(target) - PLACE.data - 64 : below(from, 4096);
+  const windowOffset = Math.max(0, Math.min(2 * PAGE - windowLength, wanted));
+  const window = new Uint8Array(windowLength);
+  for (let at = 0; at < windowLength; at += 32) window.set(vectorBytes(from, 32), at);
+  if (inData) {
+    // The operand itself is of one kind
+    const at = Number(target) - PLACE.data - windowOffset;
+    if (at >= 0 && at + 16 <= windowLength) window.set(vectorBytes(from, 16), at);
+  }
+  const flags = below(from, 2) === 0 ? 0x202 : 0x202 | (bits32(from) & 0x8d5);
+  const usesDirection = IMPLICIT_MEMORY.test(entry.instruction.mnemonic) && oneIn(from, 3);
+  return {
+    code: Uint8Array.from(bytes),
+    codeOffset: CODE_OFFSET,
+    gpr,
+    rflags: usesDirection ? flags | 0x400 : flags,
+    fx: fxImage(from, false),
+    windowOffset,
+    window,
+  };
+}

@@ -1,0 +1,130 @@
+// Runs generated cases of every declared instruction form on the real CPU and in the emulated one and compares the
+// states bit for bit.
+//
+//   node kernel/machine/lockstep/lockstep.ts [--families integer,sse,x87] [--cases N] [--seed N] [--only REGEX] [--show N]
+//
+// --cases: cases for each form. --only: mnemonics. --show: failures printed for each mnemonic.
+
+import { parseArgs } from 'node:util';
+import type { FormEntry } from '../decode/opcode-map.ts';
+import { differences } from './compare.ts';
+import { bootEmulated, runEmulated } from './emulated.ts';
+import type { Emulated } from './emulated.ts';
+import { caseFor, isComparable } from './generate.ts';
+import type { NativeHost } from './native.ts';
+import { buildNative, disassemble, removeNative, runNative } from './native.ts';
+import type { Case } from './records.ts';
+
+const BATCH = 4000;
+
+export type FamilyName = 'integer' | 'sse' | 'x87';
+export function familyOf(entry: FormEntry): FamilyName {
+  const feature = entry.instruction.feature ?? 'base';
+  if (feature === 'x87') return 'x87';
+  return /^(mmx|s?sse|fxsr)/.test(feature) ? 'sse' : 'integer';
+}
+
+export interface Failure {
+  readonly entry: FormEntry;
+  readonly seed: number;
+  readonly test: Case;
+  readonly lines: readonly string[];
+}
+export interface Report {
+  readonly cases: number;
+  readonly forms: number;
+  readonly failures: readonly Failure[];
+}
+
+export interface Options {
+  readonly families: readonly string[];
+  readonly cases: number;
+  readonly seed: number;
+  readonly only: RegExp;
+}
+
+/** A seed for the case, from what names it, so that other forms do not move it. */
+function seedOf(entry: FormEntry, seed: number, number: number): number {
+  let hash = seed * 0x9e37_79b1 + number * 0x85eb_ca6b;
+  for (const character of `${entry.instruction.mnemonic} ${entry.encoding}`)
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x0100_0193);
+  return hash | 0;
+}
+
+export function runLockstep(host: NativeHost, emulated: Emulated, options: Options): Report {
+  const entries = emulated.machine.code.map.entries.filter(
+    (entry) =>
+      options.families.includes(familyOf(entry)) &&
+      isComparable(entry) &&
+      options.only.test(entry.instruction.mnemonic),
+  );
+  const failures: Failure[] = [];
+  let count = 0;
+  let batch: { entry: FormEntry; seed: number; test: Case }[] = [];
+  const finish = (): void => {
+    const results = runNative(host, batch.map(({ test }) => test)); // prettier-ignore
+    batch.forEach(({ entry, seed, test }, i) => {
+      const native = results[i];
+      if (native === undefined) return;
+      const ours = runEmulated(emulated, test);
+      const mmx = entry.operands.some((operand) => operand.register === 'mmx');
+      const lines = differences(entry.instruction.mnemonic, test, native, ours, { x87Pointers: false, mmx });
+      if (lines.length > 0) failures.push({ entry, seed, test, lines });
+    });
+    count += batch.length;
+    batch = [];
+  };
+  for (const entry of entries) {
+    for (let i = 0; i < options.cases; i++) {
+      const seed = seedOf(entry, options.seed, i);
+      batch.push({ entry, seed, test: caseFor(entry, seed) });
+      if (batch.length === BATCH) finish();
+    }
+  }
+  if (batch.length > 0) finish();
+  return { cases: count, forms: entries.length, failures };
+}
+
+export function describeFailure(host: NativeHost, { entry, seed, test, lines }: Failure): string {
+  const bytes = [...test.code].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  const head = `${entry.instruction.mnemonic} [${entry.encoding}] seed ${seed}: ${bytes}   ${disassemble(host, test.code)}`;
+  return [head, ...lines.map((line) => `    ${line}`)].join('\n');
+}
+
+function main(): number {
+  const { values } = parseArgs({
+    options: {
+      families: { type: 'string', default: 'integer,sse,x87' },
+      cases: { type: 'string', default: '40' },
+      seed: { type: 'string', default: '1' },
+      only: { type: 'string', default: '' },
+      show: { type: 'string', default: '2' },
+    },
+  });
+  const host = buildNative();
+  if (host === undefined) {
+    process.stderr.write('lockstep needs x86-64 Linux with gcc\n');
+    return 2;
+  }
+  const options: Options = {
+    families: values.families.split(','),
+    cases: Number(values.cases),
+    seed: Number(values.seed),
+    only: new RegExp(`^(${values.only === '' ? '.*' : values.only})$`),
+  };
+  const report = runLockstep(host, bootEmulated(), options);
+  const shown = new Map<string, number>();
+  for (const failure of report.failures) {
+    const name = failure.entry.instruction.mnemonic;
+    const before = shown.get(name) ?? 0;
+    shown.set(name, before + 1);
+    if (before < Number(values.show)) process.stdout.write(`${describeFailure(host, failure)}\n`);
+  }
+  process.stdout.write(`${report.forms} forms, ${report.cases} cases, ${report.failures.length} differ\n`);
+  if (shown.size > 0)
+    process.stdout.write(`${[...shown].map(([name, number]) => `${name} ${number}`).join(', ')}\n`);
+  removeNative(host);
+  return report.failures.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = main();
