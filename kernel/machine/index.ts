@@ -11,4 +11,15 @@ export {
   CONTEXT_BYTES, contextRegister, contextRegisterBig, loadContext, newContext, readRegister, readRegisterBig,
   readRegisterSigned, saveContext, setContextRegister, setContextRegisterBig, writeRegister, writeRegisterBig,
 } from './registers.ts'; // prettier-ignore
-export { createMachine, flushTlb, invalidatePage, run, setPageTable, setTsc, translate } from './run.ts';
+export { FXSAVE_BYTES, loadFxsave, saveFxsave } from './fxsave.ts';
+export { disassemble, freezeCpus, instructionCoverage, thawCpus } from './inspect.ts';
+export {
+  createMachine,
+  dropCaches,
+  flushTlb,
+  invalidatePage,
+  run,
+  setPageTable,
+  setTsc,
+  translate,
+} from './run.ts';

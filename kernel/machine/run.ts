@@ -4,7 +4,7 @@
 import type { Machine } from './cpu.ts';
 import { contextOf } from './cpu.ts';
 import { instructionForCpu } from './cpuid.ts';
-import { decodeRun, dropCode, generationOf, newCodeCache, slotAddress, slotOf, variantKey } from './decode/code-cache.ts'; // prettier-ignore
+import { decodeRun, dropAllCode, dropCode, generationOf, newCodeCache, slotAddress, slotOf } from './decode/code-cache.ts'; // prettier-ignore
 import type { CodeCache } from './decode/code-cache.ts';
 import { buildOpcodeMap } from './decode/opcode-map.ts';
 import type { OpcodeMap } from './decode/opcode-map.ts';
@@ -64,7 +64,9 @@ export function createMachine(config: MachineConfig): Machine {
     words16: new Uint16Array(memory.buffer),
     words32: new Int32Array(memory.buffer),
     cpuCount: config.cpuCount,
-    hot: new Map(hot.map(({ entry, variant: kind }, i) => [variantKey(entry, kind), HANDLER.firstHot + i])),
+    hot: new Map(
+      hot.flatMap(({ keys }, i) => keys.map((key): [number, number] => [key, HANDLER.firstHot + i])),
+    ),
     faults: {
       undefinedOpcode: faultHandler(VECTOR.invalidOpcode),
       tooLong: faultHandler(VECTOR.generalProtection),
@@ -139,6 +141,12 @@ export function translate(
 ): number {
   const host = machine.core.walk(contextOf(cpu), BigInt(address), ACCESS[access]) >>> 0;
   return host === 0 ? -1 : host - RAM_BASE;
+}
+
+/** Drops everything that can be computed again; never changes a run. */
+export function dropCaches(machine: Machine): void {
+  dropAllCode(machine.code);
+  for (let cpu = 0; cpu < machine.config.cpuCount; cpu++) flushTlb(machine, cpu);
 }
 
 export function setTsc(machine: Machine, cpu: number, value: number): void {

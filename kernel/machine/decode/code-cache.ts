@@ -12,6 +12,7 @@ import type { Variant } from '../exec/emit.ts';
 import { HANDLER } from '../exec/core.ts';
 import type { Linker } from '../exec/handlers.ts';
 import { makeHandler } from '../exec/handlers.ts';
+import { variantKey, variantOf } from './variant.ts';
 import * as layout from '../layout.ts';
 import { CONTEXT, RECORD, SLOT } from '../layout.ts';
 
@@ -35,27 +36,6 @@ export interface CodeCache {
   readonly openLinks: Map<number, Map<number, number[]>>;
   nextSlot: number;
   generation: number;
-}
-
-const ADDRESSINGS = ['none', 'base', 'index', 'full'] as const;
-const REPEATS = ['none', 'rep', 'repne'] as const;
-
-export function variantKey(entry: FormEntry, variant: Variant): number {
-  let key = entry.id;
-  key = key * 3 + (variant.operandSize === 2 ? 0 : variant.operandSize === 4 ? 1 : 2);
-  key = key * 4 + ADDRESSINGS.indexOf(variant.addressing);
-  key = key * 3 + REPEATS.indexOf(variant.repeat);
-  return key * 2 + (variant.address32 ? 1 : 0);
-}
-
-export function variantOf(decoded: Decoded, entry: FormEntry): Variant {
-  const matters = entry.options.includes('a32');
-  return {
-    operandSize: decoded.operandSize,
-    addressing: decoded.addressing,
-    repeat: decoded.repeat,
-    address32: matters && decoded.address32,
-  };
 }
 
 function setHandler(cache: CodeCache, record: number, entry: FormEntry): void {
@@ -254,6 +234,13 @@ function clearEntries(
       words32[at + 2] = 0;
     }
   }
+}
+
+/** Forgets everything; for tests, and when RAM was replaced. */
+export function dropAllCode(cache: CodeCache): void {
+  for (let slot = 1; slot <= CODE_SLOTS; slot++)
+    if (generationOf(cache, slot) !== 0)
+      dropCode(cache, cache.words32[(slotBase(slot) + CODE_INDEX_BYTES + SLOT.frame) >> 2] ?? 0);
 }
 
 /** Base of the slot of a frame that is to execute; makes one if there is none. */

@@ -29,6 +29,9 @@ export const families: readonly Family[] = [
   branch,
   string,
   system,
+  sseMove,
+  sseInteger,
+  sseShuffle,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */
