@@ -98,10 +98,12 @@ export function unpackChunk(store: ChunkStore, chunk: number): Unpacked {
   );
   if (row === undefined) throw damaged(`the content of chunk ${chunk} is missing`);
   const length = integerOf(row, 'pages', MAX_CHUNK_PAGES) * PAGE;
+  const packed = blobOf(row, 'data', MAX_CHUNK_BYTES);
   let pages: Uint8Array;
   try {
-    const unpacked = zstdDecompressSync(blobOf(row, 'data', MAX_CHUNK_BYTES), {
+    const unpacked = zstdDecompressSync(packed, {
       maxOutputLength: MAX_CHUNK_PAGES * PAGE,
+      chunkSize: Math.max(length, PAGE), // all in one piece
     });
     pages = new Uint8Array(unpacked.buffer, unpacked.byteOffset, unpacked.length);
   } catch {
@@ -175,10 +177,11 @@ export function newChunkWriter(store: ChunkStore, pagesPerChunk: number, level: 
   };
 }
 
-/** Stores a page unless it is there, and says where: the chunk `ZEROS` for a page of zeros. */
+/** Stores the page at `pages[pageAt]` unless it is known, and says where: the chunk `ZEROS` for a page of zeros. */
 export function putPage(
   writer: ChunkWriter,
-  page: Uint8Array,
+  pages: Uint8Array,
+  pageAt: number,
   hashes: Uint32Array,
   at: number,
   into: Location,
@@ -208,7 +211,7 @@ export function putPage(
     hashes: new Uint32Array(writer.pagesPerChunk * HASH_WORDS),
     count: 0,
   });
-  pack.pages.set(page, pack.count * PAGE);
+  pack.pages.set(pages.subarray(pageAt, pageAt + PAGE), pack.count * PAGE);
   pack.hashes.set(hashes.subarray(at, at + HASH_WORDS), pack.count * HASH_WORDS);
   addPage(writer.index, hashes, at, pack.chunk, pack.count);
   into.chunk = pack.chunk;
@@ -237,6 +240,7 @@ export function insertChunk(
   withHashes: boolean,
 ): void {
   const data = zstdCompressSync(pack.pages.subarray(0, pack.count * PAGE), {
+    chunkSize: pack.count * PAGE, // all in one piece
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   });
   const hashes = withHashes ? Buffer.from(pack.hashes.buffer, 0, pack.count * HASH_WORDS * 4) : null;

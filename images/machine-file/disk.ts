@@ -9,7 +9,6 @@ import { inTransaction, reading } from './database.ts';
 import { damaged } from './errors.ts';
 import { newRegion, writeRegion } from './layers.ts';
 import type { Region, Regions } from './layers.ts';
-import { HASH_WORDS } from './page-hash.ts';
 import { PAGE, REGION_BLOCKS, ZEROS } from './schema.ts';
 
 export interface DiskState {
@@ -103,7 +102,7 @@ export function storeDirty(writer: ChunkWriter, disk: DiskState): PendingRegions
   const before = { chunk: 0, slot: 0 };
   for (const [block, page] of blocks) {
     const hashes = hasher.hash(page);
-    putPage(writer, page, hashes, 0 * HASH_WORDS, location);
+    putPage(writer, page, 0, hashes, 0, location);
     const number = block >>> SHIFT;
     let region = pending.get(number);
     if (region === undefined) {

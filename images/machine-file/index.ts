@@ -12,6 +12,7 @@ import { openChunkStore } from './chunks.ts';
 import { readConfigFrom, readMeta, readMetaJson, validConfig, writeMeta, writeMetaJson } from './config.ts';
 import type { MachineConfig } from './config.ts';
 import { inTransaction, reading, sql } from './database.ts';
+import type { MachineDatabase } from './database.ts';
 import { flushDisks, isOverfull, readBlock, readBlocks, writeBlocks } from './disk.ts';
 import type { DiskState } from './disk.ts';
 import { explain, MachineFileError } from './errors.ts';
@@ -167,16 +168,22 @@ export function createMachineFile(path: string, { image, config }: NewMachine): 
   }
 }
 
+function checkMachine(file: MachineDatabase): void {
+  const kind = readMetaJson(file, 'kind');
+  if (kind === 'image') {
+    throw new MachineFileError('not-a-machine', `${file.path} is an image; make a machine from it.`);
+  }
+  if (kind !== 'machine') {
+    throw new MachineFileError('damaged', `The machine file ${file.path} does not say what it is.`);
+  }
+  readConfigFrom(file);
+  openDisks(file);
+}
+
 export function openMachineFile(path: string, options: { readonly readOnly?: boolean } = {}): MachineFile {
-  const file = openDatabase(path, options.readOnly === true);
+  const file = openDatabase(path, options.readOnly === true, checkMachine);
   try {
     return reading(file, () => {
-      const kind = readMetaJson(file, 'kind');
-      if (kind === 'image')
-        throw new MachineFileError('not-a-machine', `${path} is an image; make a machine from it.`);
-      if (kind !== 'machine')
-        throw new MachineFileError('damaged', `The machine file ${path} does not say what it is.`);
-      readConfigFrom(file);
       const store = openChunkStore(file, readMeta(file, 'hash-key'));
       const state: MachineState = {
         file,

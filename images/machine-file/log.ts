@@ -34,9 +34,10 @@ export function readInputs<E>(state: MachineState, check: (entry: unknown) => E)
     sql(state.file, 'SELECT entry FROM input ORDER BY id')
       .all()
       .map((row) => {
+        const packed = blobOf(row, 'entry', MAX_META_BYTES);
         let entry: unknown;
         try {
-          entry = deserialize(blobOf(row, 'entry', MAX_META_BYTES));
+          entry = deserialize(packed);
         } catch {
           throw damaged('an entry of the input log does not unpack');
         }

@@ -124,7 +124,7 @@ function removeTraces(path: string, hadFiles: boolean): void {
 }
 
 /** Checks everything with a connection that cannot write. */
-function inspect(path: string): void {
+function inspect(path: string, check: (file: MachineDatabase) => void): void {
   checkVersion(path, checkHeader(path));
   const hadFiles = existsSync(`${path}-wal`) || existsSync(`${path}-shm`);
   let db: Database.Database | undefined;
@@ -133,6 +133,8 @@ function inspect(path: string): void {
     const version = readVersion(db);
     checkVersion(path, version);
     checkSchema(db, path, version);
+    // The content of an older version is checked once it has been brought forward.
+    if (version === CURRENT_VERSION) check({ path, db, isReadOnly: true, statements: new Map() });
   } catch (error) {
     throw explain(error, path);
   } finally {
@@ -141,9 +143,14 @@ function inspect(path: string): void {
   }
 }
 
-export function openDatabase(path: string, isReadOnly: boolean): MachineDatabase {
+/** `check` reads what must be sound and throws otherwise, before anything can change the file. */
+export function openDatabase(
+  path: string,
+  isReadOnly: boolean,
+  check: (file: MachineDatabase) => void = () => undefined,
+): MachineDatabase {
   if (!existsSync(path)) throw new MachineFileError('missing', `There is no machine file at ${path}.`);
-  inspect(path);
+  inspect(path, check);
   let db: Database.Database | undefined;
   try {
     if (isReadOnly) {
@@ -161,6 +168,8 @@ export function openDatabase(path: string, isReadOnly: boolean): MachineDatabase
       db.pragma('locking_mode = EXCLUSIVE');
       db.pragma('journal_mode = WAL');
       db.pragma('synchronous = FULL');
+      // A saved machine fits into the log; its way into the file waits until closing or a quieter commit.
+      db.pragma('wal_autocheckpoint = 8192');
       // The first write takes the lock, which stays until the file is closed.
       db.exec('BEGIN IMMEDIATE');
       db.exec('COMMIT');

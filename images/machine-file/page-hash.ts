@@ -17,16 +17,20 @@ const MULTIPLIERS_AT = 8192;
 const HASHES_AT = 16384;
 const PAGES_AT = 65536;
 /** Pages hashed by one call. */
-const BATCH = 256;
+export const STAGED_PAGES = 256;
 
 export interface PageHasher {
+  /** Room for `STAGED_PAGES` pages, to be filled by the caller and hashed where they lie. */
+  readonly stage: Uint8Array;
+  /** Hashes of the first `count` pages of the stage; a view that the next call overwrites. */
+  hashStaged(count: number): Uint32Array;
   /** Four words for each page of `pages`, whose length is a multiple of 4096. */
   hash(pages: Uint8Array): Uint32Array;
 }
 
 /** `seed`: at least 16 random bytes. */
 export function newPageHasher(seed: Uint8Array): PageHasher {
-  const memory = new WebAssembly.Memory({ initial: (PAGES_AT + BATCH * PAGE) / 65536 });
+  const memory = new WebAssembly.Memory({ initial: (PAGES_AT + STAGED_PAGES * PAGE) / 65536 });
   const bytes = new Uint8Array(memory.buffer);
   const stream = keyStream(seed, KEY_BYTES + 8 * PASSES);
   bytes.set(stream.subarray(0, KEY_BYTES));
@@ -37,11 +41,16 @@ export function newPageHasher(seed: Uint8Array): PageHasher {
   const run = instance.exports['hash'];
   if (run === undefined) throw new Error('The page hash did not load.');
   return {
+    stage: bytes.subarray(PAGES_AT),
+    hashStaged(count) {
+      if (count > 0) run(PAGES_AT, count, HASHES_AT); // its loop tests at the end
+      return new Uint32Array(memory.buffer, HASHES_AT, count * HASH_WORDS);
+    },
     hash(pages) {
       const count = pages.length / PAGE;
       const hashes = new Uint32Array(count * HASH_WORDS);
-      for (let first = 0; first < count; first += BATCH) {
-        const now = Math.min(BATCH, count - first);
+      for (let first = 0; first < count; first += STAGED_PAGES) {
+        const now = Math.min(STAGED_PAGES, count - first);
         bytes.set(pages.subarray(first * PAGE, (first + now) * PAGE), PAGES_AT);
         run(PAGES_AT, now, HASHES_AT);
         hashes.set(new Uint32Array(memory.buffer, HASHES_AT, now * HASH_WORDS), first * HASH_WORDS);

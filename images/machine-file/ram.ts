@@ -6,7 +6,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { ChunkStore, ChunkWriter, Location } from './chunks.ts';
 import { changeUses, putPage, unpackChunk } from './chunks.ts';
 import { damaged } from './errors.ts';
-import { HASH_WORDS } from './page-hash.ts';
+import { HASH_WORDS, STAGED_PAGES } from './page-hash.ts';
 import { MAX_RAM_BYTES, PAGE, ZEROS } from './schema.ts';
 
 /** Where each frame's page is: chunk 0 for zeros. */
@@ -20,7 +20,6 @@ export interface LastRam extends RamMap {
   readonly hashes: Uint32Array;
 }
 
-const BATCH_FRAMES = 256;
 const MAP_LEVEL = 1;
 
 /** Whether a frame is in use: bit n%8 of byte n/8. */
@@ -42,43 +41,57 @@ export function storeRam(
   };
   const known = last?.chunks.length === frameCount ? last : undefined;
   const location: Location = { chunk: 0, slot: 0 };
-  const frames = new Uint32Array(BATCH_FRAMES);
-  const pages = new Uint8Array(BATCH_FRAMES * PAGE);
+  const frames = new Uint32Array(STAGED_PAGES);
   let count = 0;
 
+  const isAsBefore = (frame: number, hashes: Uint32Array, at: number): boolean => {
+    if (known === undefined) return false;
+    const own = frame * HASH_WORDS;
+    return (
+      known.hashes[own] === hashes[at] &&
+      known.hashes[own + 1] === hashes[at + 1] &&
+      known.hashes[own + 2] === hashes[at + 2] &&
+      known.hashes[own + 3] === hashes[at + 3] &&
+      uses.has(known.chunks[frame] ?? 0)
+    );
+  };
   const storeBatch = () => {
-    const hashes = hasher.hash(pages.subarray(0, count * PAGE));
+    const hashes = hasher.hashStaged(count);
     for (let index = 0; index < count; index++) {
       const frame = frames[index] ?? 0;
       const at = index * HASH_WORDS;
-      const own = frame * HASH_WORDS;
-      map.hashes.set(hashes.subarray(at, at + HASH_WORDS), own);
-      const knownChunk = known?.chunks[frame] ?? 0;
-      if (
-        known !== undefined &&
-        knownChunk !== 0 &&
-        known.hashes[own] === hashes[at] &&
-        known.hashes[own + 1] === hashes[at + 1] &&
-        known.hashes[own + 2] === hashes[at + 2] &&
-        known.hashes[own + 3] === hashes[at + 3] &&
-        uses.has(knownChunk)
-      ) {
-        map.chunks[frame] = knownChunk;
+      for (let word = 0; word < HASH_WORDS; word++)
+        map.hashes[frame * HASH_WORDS + word] = hashes[at + word] ?? 0;
+      if (known !== undefined && isAsBefore(frame, hashes, at)) {
+        map.chunks[frame] = known.chunks[frame] ?? 0;
         map.slots[frame] = known.slots[frame] ?? 0;
         continue;
       }
-      putPage(writer, pages.subarray(index * PAGE, (index + 1) * PAGE), hashes, at, location);
+      putPage(writer, hasher.stage, index * PAGE, hashes, at, location);
       map.chunks[frame] = location.chunk === ZEROS ? 0 : location.chunk;
       map.slots[frame] = location.slot;
     }
     count = 0;
   };
 
-  for (let frame = 0; frame < frameCount; frame++) {
-    if (inUse !== undefined && ((inUse[frame >> 3] ?? 0) & (1 << (frame & 7))) === 0) continue;
-    pages.set(ram.subarray(frame * PAGE, (frame + 1) * PAGE), count * PAGE);
-    frames[count++] = frame;
-    if (count === BATCH_FRAMES) storeBatch();
+  const isUsed = (frame: number) =>
+    inUse === undefined || ((inUse[frame >> 3] ?? 0) & (1 << (frame & 7))) !== 0;
+  let frame = 0;
+  while (frame < frameCount) {
+    if (inUse !== undefined && (frame & 7) === 0 && inUse[frame >> 3] === 0) {
+      frame += 8;
+      continue;
+    }
+    // A run of frames in use, as long as there is room for it on the stage, is copied at once.
+    const first = frame;
+    while (frame < frameCount && frame - first < STAGED_PAGES - count && isUsed(frame)) frame++;
+    if (frame === first) {
+      frame++;
+      continue;
+    }
+    hasher.stage.set(ram.subarray(first * PAGE, frame * PAGE), count * PAGE);
+    for (let run = first; run < frame; run++) frames[count++] = run;
+    if (count === STAGED_PAGES) storeBatch();
   }
   storeBatch();
   return map;
@@ -86,8 +99,13 @@ export function storeRam(
 
 /** The chunks that a RAM map names, in order; a snapshot holds each of them once. */
 export function chunksOf(map: RamMap): Uint32Array {
-  const chunks = new Set(map.chunks);
-  chunks.delete(0);
+  const chunks = new Set<number>();
+  let last = 0;
+  for (const chunk of map.chunks) {
+    if (chunk === last) continue; // neighbours mostly lie together
+    last = chunk;
+    if (chunk !== 0) chunks.add(chunk);
+  }
   return Uint32Array.from(chunks).sort();
 }
 

@@ -88,9 +88,9 @@ export function listSessions(state: MachineState): SessionInfo[] {
 }
 
 function columnsOf(row: unknown): Record<string, Uint8Array> {
+  const packed = blobOf(row, 'columns', MAX_STATE_BYTES);
   let value: unknown;
   try {
-    const packed = blobOf(row, 'columns', MAX_STATE_BYTES);
     value = deserialize(zstdDecompressSync(packed, { maxOutputLength: MAX_STATE_BYTES }));
   } catch {
     throw damaged('a part of a session does not unpack');

@@ -62,7 +62,7 @@ const RUNNING = 'running';
 const USER_PREFIX = '=';
 const FRESH_KEY = 'running-fresh';
 const RAM_PAGES_PER_CHUNK = 64;
-const LEVEL = 1;
+const LEVEL = -3;
 
 const params = { params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } };
 
