@@ -15,13 +15,6 @@ import type { Terminal } from './state.ts';
 const INCOMING_LIMIT = 65_536;
 const HELD_ECHO_LIMIT = 4096;
 
-/** Bytes from the host's keyboard for a terminal by name. Unknown names are ignored: input may outlive a terminal. */
-export function terminalInput(kernel: Kernel, name: string, bytes: Uint8Array): void {
-  const terminal = kernel.tty.terminals.get(name);
-  if (terminal === undefined || (terminal.pty !== null && !terminal.pty.hostHeld)) return;
-  receive(kernel, terminal, bytes);
-}
-
 /** Bytes for the line; they wait where it has no room. */
 export function receive(kernel: Kernel, terminal: Terminal, bytes: Uint8Array): void {
   const kept = bytes.slice(0, Math.max(0, INCOMING_LIMIT - terminal.incomingBytes));
@@ -70,12 +63,6 @@ function apply(kernel: Kernel, terminal: Terminal, effects: LineEffects): void {
 }
 
 /** The window has another size: programs in the foreground get SIGWINCH when it really changed. */
-export function terminalResize(kernel: Kernel, name: string, columns: number, rows: number): void {
-  const terminal = kernel.tty.terminals.get(name);
-  if (terminal === undefined) return;
-  setWindowSize(kernel, terminal, { rows, columns, xPixels: 0, yPixels: 0 });
-}
-
 export function setWindowSize(kernel: Kernel, terminal: Terminal, size: Terminal['size']): void {
   const old = terminal.size;
   const same = old.rows === size.rows && old.columns === size.columns && old.xPixels === size.xPixels;

@@ -41,7 +41,7 @@ export function newPty(kernel: Kernel, uid: number, gid: number, hostHeld: boole
     terminal.pty = {
       hostHeld, masterOpen: true, locked: !hostHeld, slaveClosed: false, toMaster: [], toMasterBytes: 0, packet: false,
       packetStatus: 0, readable: newWaitQueue(), writable: newWaitQueue(), writing: new Map(), uid, gid, mode: 0o620,
-      createdNs: wallNow(kernel),
+      owned: false, createdNs: wallNow(kernel),
     }; // prettier-ignore
     terminals.set(name, terminal);
     return terminal;

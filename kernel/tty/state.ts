@@ -66,6 +66,8 @@ export interface Pty {
   uid: number;
   gid: number;
   mode: number;
+  /** Mode and group have been set as the mount's options say. */
+  owned: boolean;
   createdNs: number;
 }
 
