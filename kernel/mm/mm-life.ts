@@ -1,0 +1,153 @@
+// The life of an mm: made at exec, copied at fork with copy-on-write page tables, freed with its last user.
+import { ENOMEM, failed, type Failure } from '../abi/errno.ts';
+import { PAGE_BYTES, USER_END } from '../abi/mman.ts';
+import { PTE } from '../machine/index.ts';
+import type { Kernel } from '../state.ts';
+import { freeFrames } from './buddy.ts';
+import { PG } from './memory-state.ts';
+import type { Mm, Vma } from './mm.ts';
+import { frameOf, freeEmptyTables, makePte, newRoot, SWAPPED, visitPtes, writePte } from './page-table.ts';
+import { flushMm, loadWord, storeWord } from './physical.ts';
+import { dropReservations } from './reservation.ts';
+import { addMapping } from './rmap.ts';
+import { slabAllocate, slabFree } from './slab.ts';
+import { duplicateSwap } from './swap.ts';
+import { accountVma, fileReferences, linkSpace, releaseVma } from './vma.ts';
+import { zapRange } from './zap.ts';
+
+/** Where mmap starts to look downwards when nobody has set it: 128 MiB and a gap below the top. */
+const DEFAULT_MMAP_BASE = 0x7fff_f7ff_f000;
+
+/** An empty address space with one user. */
+export function newMm(kernel: Kernel): Mm | Failure {
+  const slot = slabAllocate(kernel, 'mm_struct');
+  if (failed(slot)) return slot;
+  const root = newRoot(kernel);
+  if (failed(root)) {
+    slabFree(kernel, 'mm_struct', slot);
+    return root;
+  }
+  const { memory } = kernel;
+  const id = ++memory.lastMmId;
+  const mm: Mm = {
+    id, users: 1, root, vmas: [], startCode: 0, endCode: 0, startData: 0, endData: 0, startBrk: 0, brk: 0, startStack: 0,
+    argStart: 0, argEnd: 0, envStart: 0, envEnd: 0, mmapBase: DEFAULT_MMAP_BASE, auxv: new Uint8Array(0), exe: null,
+    rss: { anon: 0, file: 0, shmem: 0, swap: 0 }, peakRssPages: 0, peakVmPages: 0, pageTablePages: 0, lockedPages: 0,
+    cpuMask: 0, dumpable: true, family: id, totalPages: 0, dataPages: 0, stackPages: 0, execPages: 0, lockFuture: false,
+    reservations: new Map(), swappedOut: false, slot,
+  }; // prettier-ignore
+  memory.mms.set(id, mm);
+  memory.families.set(id, new Set([id]));
+  return mm;
+}
+
+/** A copy for a child: the same vmas, the same pages, private ones write-protected in both. */
+export function forkMm(kernel: Kernel, parent: Mm): Mm | Failure {
+  const child = newMm(kernel);
+  if (failed(child)) return child;
+  const { memory } = kernel;
+  memory.families.delete(child.id);
+  const {
+    startCode,
+    endCode,
+    startData,
+    endData,
+    startBrk,
+    brk,
+    startStack,
+    argStart,
+    argEnd,
+    envStart,
+    envEnd,
+  } = parent;
+  Object.assign(child, {
+    family: parent.family, startCode, endCode, startData, endData, startBrk, brk, startStack, argStart, argEnd, envStart,
+    envEnd, mmapBase: parent.mmapBase, auxv: parent.auxv, exe: parent.exe, dumpable: parent.dumpable,
+  }); // prettier-ignore
+  child.family = parent.family;
+  memory.families.get(parent.family)?.add(child.id);
+  if (child.exe !== null) fileReferences.get(kernel, child.exe);
+  let protectedAny = false;
+  for (const vma of parent.vmas) {
+    if (vma.flags.dontFork) continue;
+    const copy: Vma = { ...vma, flags: { ...vma.flags, locked: false } };
+    child.vmas.push(copy);
+    accountVma(child, copy, 1);
+    if (copy.flags.accounted) memory.committedPages += (copy.end - copy.start) / PAGE_BYTES;
+    if (copy.file !== null) fileReferences.get(kernel, copy.file);
+    if (copy.space !== null) linkSpace(kernel, child, copy.space);
+    // Pages of files are found again by faults; only what exists nowhere else must be copied (copy_page_range).
+    if (vma.flags.wipeOnFork || (!vma.hasAnon && vma.space !== null)) continue;
+    if (!copyEntries(kernel, parent, child, vma)) {
+      flushMm(kernel, parent);
+      putMm(kernel, child);
+      return ENOMEM;
+    }
+    protectedAny = true;
+  }
+  if (protectedAny) flushMm(kernel, parent);
+  return child;
+}
+
+function copyEntries(kernel: Kernel, parent: Mm, child: Mm, vma: Vma): boolean {
+  const { memory } = kernel;
+  const { refCount } = memory;
+  const isCow = !vma.flags.shared && vma.flags.mayWrite;
+  let table = 0; // the child's entry for the next page, 0 when it must be looked up
+  let expected = -1;
+  let ok = true;
+  visitPtes(kernel, parent, vma.start, vma.end, (pte, low, address) => {
+    if (!ok) return;
+    // Consecutive pages of one table lie side by side in the child's table too.
+    let to: number | Failure = table + (address - expected) * (8 / PAGE_BYTES);
+    if (table === 0 || Math.floor(address / 0x20_0000) !== Math.floor(expected / 0x20_0000))
+      to = makePte(kernel, child, address);
+    if (failed(to)) {
+      ok = false;
+      return;
+    }
+    table = to;
+    expected = address;
+    const high = loadWord(kernel, pte + 4);
+    if ((low & SWAPPED) !== 0) {
+      duplicateSwap(memory, high >>> 0);
+      child.rss.swap++;
+      writePte(kernel, to, low, high);
+      return;
+    }
+    const frame = frameOf(low);
+    let shared = low;
+    if (isCow && (low & PTE.write) !== 0) {
+      shared = (low & ~PTE.write) >>> 0;
+      storeWord(kernel, pte, shared);
+    }
+    refCount[frame] = (refCount[frame] ?? 0) + 1;
+    writePte(kernel, to, (shared & ~((memory.flags[frame] ?? 0) & PG.anon ? 0 : PTE.dirty)) >>> 0, high);
+    addMapping(kernel, child, frame);
+  });
+  return ok;
+}
+
+/** Drops a user; the last one frees pages, tables and vmas. No CPU may run in it then. */
+export function putMm(kernel: Kernel, mm: Mm): void {
+  if (--mm.users > 0) return;
+  const { memory } = kernel;
+  zapRange(kernel, mm, 0, USER_END);
+  dropReservations(memory, mm, 0, Infinity);
+  freeEmptyTables(kernel, mm, 0, USER_END);
+  for (const vma of mm.vmas) {
+    if (vma.flags.accounted) memory.committedPages -= (vma.end - vma.start) / PAGE_BYTES;
+    releaseVma(kernel, mm, vma);
+  }
+  mm.vmas.length = 0;
+  if (mm.exe !== null) fileReferences.put(kernel, mm.exe);
+  mm.exe = null;
+  flushMm(kernel, mm);
+  freeFrames(kernel, mm.root / PAGE_BYTES, 0);
+  mm.root = 0;
+  slabFree(kernel, 'mm_struct', mm.slot);
+  memory.mms.delete(mm.id);
+  const family = memory.families.get(mm.family);
+  family?.delete(mm.id);
+  if (family?.size === 0) memory.families.delete(mm.family);
+}

@@ -1,0 +1,132 @@
+// Getting pages back from swap: through the swap cache, with read-ahead of the slots around (they were mostly written
+// together).
+import { EIO, failed, type Failure } from '../abi/errno.ts';
+import type { Kernel } from '../state.ts';
+import { allocateUserFrame } from './allocate.ts';
+import { allocateFrames } from './buddy.ts';
+import { activatePage, addToLru } from './lru.ts';
+import { pageIoCompletions, swapBackends } from './page-io.ts';
+import { OWNER, PG, type MemoryState } from './memory-state.ts';
+import { addToSwapCache, areaOf, removeFromSwapCache, slotOf, swapCount, swapIsFull } from './swap.ts';
+import { SLOTS_PER_AREA } from './swap-state.ts';
+import { waitOnPage, wakePage } from './waiting.ts';
+
+/**
+ * The frame that holds a swapped page, uptodate, in the swap cache. BLOCKED while the device reads, EIO after a read error.
+ * `onRead` is called once when a read was started (a major fault).
+ */
+export function swapIn(kernel: Kernel, entry: number, onRead: () => void): number | Failure {
+  const { memory } = kernel;
+  const cached = memory.swap.cache.get(entry);
+  if (cached !== undefined) {
+    const flags = memory.flags[cached] ?? 0;
+    if ((flags & PG.locked) !== 0) return waitOnPage(kernel, cached, 'memory');
+    if ((flags & PG.uptodate) === 0) {
+      removeFromSwapCache(kernel, cached);
+      return EIO;
+    }
+    if ((flags & PG.readAhead) !== 0) {
+      memory.flags[cached] = flags & ~PG.readAhead;
+      memory.counters.swap_ra_hit++;
+    }
+    return cached;
+  }
+  const frame = allocateUserFrame(kernel, 'anon');
+  if (failed(frame)) return frame;
+  onRead();
+  const started = startRead(kernel, entry, frame);
+  if (failed(started)) return started;
+  readAround(kernel, entry);
+  const flags = memory.flags[frame] ?? 0;
+  if ((flags & PG.locked) !== 0) return waitOnPage(kernel, frame, 'memory');
+  return (flags & PG.uptodate) === 0 ? EIO : frame;
+}
+
+function startRead(kernel: Kernel, entry: number, frame: number): number | Failure {
+  const { memory } = kernel;
+  const area = areaOf(memory, entry);
+  const backend = swapBackends['block'];
+  memory.flags[frame] = PG.swapBacked | PG.locked;
+  memory.mapping[frame] = 0;
+  addToSwapCache(memory, frame, entry);
+  memory.refCount[frame] = (memory.refCount[frame] ?? 0) - 1; // the cache's is the only reference now
+  addToLru(memory, frame);
+  takeShadow(memory, entry, frame);
+  if (area === null || backend === undefined) return giveUp(kernel, frame);
+  const { device, firstBlock } = area;
+  const io = {
+    device,
+    write: false,
+    block: firstBlock + slotOf(entry),
+    frame,
+    done: 'swap-read',
+    tag: entry,
+  };
+  memory.counters.pswpin++;
+  return failed(backend.submitPageIo(kernel, io)) ? giveUp(kernel, frame) : 0;
+}
+
+function giveUp(kernel: Kernel, frame: number): Failure {
+  kernel.memory.flags[frame] = (kernel.memory.flags[frame] ?? 0) & ~PG.locked;
+  removeFromSwapCache(kernel, frame);
+  return EIO;
+}
+
+/** A page that was evicted not long ago belongs to the working set: it starts on the active list. */
+function takeShadow(memory: MemoryState, entry: number, frame: number): void {
+  const evictedAt = memory.swap.shadows.get(entry);
+  if (evictedAt === undefined) return;
+  memory.swap.shadows.delete(entry);
+  memory.counters.workingset_refault_anon++;
+  if (memory.evictionClock - evictedAt > memory.managedPages) return;
+  memory.counters.workingset_activate_anon++;
+  memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.workingset;
+  activatePage(memory, frame);
+}
+
+/** Reads the other used slots of the aligned window around the entry, while memory is not short. */
+function readAround(kernel: Kernel, entry: number): void {
+  const { memory } = kernel;
+  const window = 1 << memory.tunables.pageCluster;
+  const area = areaOf(memory, entry);
+  if (area === null || window <= 1) return;
+  const slot = slotOf(entry);
+  const first = slot - (slot % window);
+  for (let other = Math.max(1, first); other < Math.min(first + window, area.slots); other++) {
+    const neighbour = area.index * SLOTS_PER_AREA + other;
+    if (other === slot || memory.swap.cache.has(neighbour) || swapCount(memory, neighbour) === 0) continue;
+    if (area.map[other] === 0xffff || memory.freePages <= memory.watermarks.low) continue;
+    const frame = allocateFrames(kernel, 0, 'anon');
+    if (failed(frame) || failed(startRead(kernel, neighbour, frame))) return;
+    memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.readAhead;
+    memory.counters.swap_ra++;
+  }
+}
+
+pageIoCompletions['swap-read'] = (kernel, io, ok) => {
+  const { memory } = kernel;
+  const { frame, tag: entry } = io;
+  memory.flags[frame] = ((memory.flags[frame] ?? 0) & ~PG.locked) | (ok ? PG.uptodate : PG.error);
+  wakePage(kernel, frame);
+  if (swapCount(memory, entry) === 0) removeFromSwapCache(kernel, frame);
+};
+
+/** After the last entry was mapped: a slot that nobody names any more is given back when swap is short or the page changes. */
+export function tryFreeSlot(kernel: Kernel, frame: number, willWrite: boolean): boolean {
+  const { memory } = kernel;
+  if (((memory.flags[frame] ?? 0) & PG.swapCache) === 0) return true;
+  const entry = (memory.swapEntry[frame] ?? 0) - 1;
+  if (swapCount(memory, entry) > 0 || ((memory.flags[frame] ?? 0) & PG.writeback) !== 0) return false;
+  if (!willWrite && !swapIsFull(memory)) return false;
+  memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.dirty;
+  removeFromSwapCache(kernel, frame);
+  return true;
+}
+
+/** Makes a page of the swap cache the cache's of shared memory again: ENOMEM never, the frame changes hands. */
+export function takeFromSwapCache(kernel: Kernel, frame: number): void {
+  const { memory } = kernel;
+  memory.refCount[frame] = (memory.refCount[frame] ?? 0) + 1;
+  memory.owner[frame] = OWNER.shmem;
+  removeFromSwapCache(kernel, frame);
+}
