@@ -132,7 +132,7 @@ export function invalidatePage(machine: Machine, cpu: number, address: number): 
 
 const ACCESS = { read: 0, write: 1, execute: 2 } as const;
 
-/** Physical address for user mode, setting A and D as the CPU would, or -1. The trap registers stay as they are. */
+/** Physical address for user mode, setting A and D as the CPU would, or -1. */
 export function translate(
   machine: Machine,
   cpu: number,
