@@ -1,13 +1,24 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { createMachineFile, openMachineFile } from './index.ts';
+import { createMachineFile, MachineFileError, openMachineFile } from './index.ts';
 import type { MachineFile, SnapshotContent } from './index.ts';
 import { createImageFile } from './image.ts';
 import { config, IMAGE_BLOCKS, inFolder, page } from './testing.ts';
 
 const PAGE = 4096;
+
+/** The connection that was last opened, seen by the pragmas that opening it runs. */
+let opened: Database.Database | undefined;
+const lastOpened = () => opened;
+const { pragma } = Database.prototype;
+Database.prototype.pragma = function (this: Database.Database, ...args: Parameters<typeof pragma>) {
+  opened = this;
+  return pragma.apply(this, args);
+};
+
 const identity = (value: unknown) => value;
 const meta = (virtualNs: number) => ({
   virtualNs,
@@ -372,5 +383,27 @@ it('makes the same image from the same blocks, bit for bit', () => {
       return createHash('sha256').update(readFileSync(path)).digest('hex');
     });
     expect(hashes[0]).toBe(hashes[1]);
+  });
+});
+
+it('says when the host disk is full, loses nothing, and goes on once there is room', () => {
+  withMachine((machine) => {
+    const disk = machine.disk('vda');
+    machine.saveSnapshot('before', content({ 1: 1 }), meta(1));
+    const noise = (block: number) => randomBytes(PAGE).fill(block, 0, 4);
+    const pages = new Map(Array.from({ length: 100 }, (_, index) => [1000 + index, noise(index)]));
+    for (const [block, bytes] of pages) disk.writeBlocks(block, bytes);
+    const used = Number(lastOpened()?.pragma('page_count', { simple: true }));
+    lastOpened()?.pragma(`max_page_count = ${used + 5}`);
+    expect(() => disk.flush()).toThrow(/host's disk is full/);
+    expect(() => machine.saveSnapshot('during', content({ 1: 2 }), meta(2))).toThrow(/host's disk is full/);
+    expect(() => machine.saveRunning(content({ 1: 2 }), meta(2))).toThrow(MachineFileError);
+    for (const [block, bytes] of pages) expect(Buffer.compare(disk.readBlocks(block, 1), bytes)).toBe(0);
+    lastOpened()?.pragma('max_page_count = 1000000');
+    disk.flush();
+    machine.saveSnapshot('after', content({ 1: 3 }), meta(3));
+    expect(machine.listSnapshots().map(({ name }) => name)).toEqual(['before', 'after']);
+    for (const [block, bytes] of pages) expect(Buffer.compare(disk.readBlocks(block, 1), bytes)).toBe(0);
+    expect(machine.verify()).toEqual([]);
   });
 });
