@@ -8,6 +8,7 @@ import { branch } from './branch.ts';
 import { exchange } from './exchange.ts';
 import { logic } from './logic.ts';
 import { move } from './move.ts';
+import { sseFloat } from './sse-float.ts';
 import { sseInteger } from './sse-integer.ts';
 import { sseMove } from './sse-move.ts';
 import { sseShuffle } from './sse-shuffle.ts';
@@ -32,6 +33,7 @@ export const families: readonly Family[] = [
   sseMove,
   sseInteger,
   sseShuffle,
+  sseFloat,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */

@@ -69,7 +69,6 @@ export const sseMove: Family = {
     move('movntdq', 'sse2', [['66 0F E7 /r', 'Mx,Vx']]),
     move('movntdqa', 'sse4.1', [['66 0F 38 2A /r', 'Vx,Mx']]),
     move('movntq', 'sse', [['NP 0F E7 /r', 'Mq,Pq']]),
-    move('movnti', 'sse2', [['NP 0F C3 /r', 'My,Gy']]),
 
     move('movss', 'sse', [['F3 0F 10 /r', 'Vd,Wd']], loadSingle),
     move('movss', 'sse', [['F3 0F 11 /r', 'Wd,Vd']], (e, target, source) => e.writeI32(target, e.readI32(source))),
