@@ -10,7 +10,7 @@ import { buildOpcodeMap } from './decode/opcode-map.ts';
 import type { OpcodeMap } from './decode/opcode-map.ts';
 import { HANDLER, coreModule } from './exec/core.ts';
 import type { Linker } from './exec/handlers.ts';
-import { TABLE_SIZE, makeHandler } from './exec/handlers.ts';
+import { TABLE_SIZE, finishHandlers, requestHandler } from './exec/handlers.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
 import { CONTEXT, EXIT, FCW_DEFAULT, MXCSR_DEFAULT, RAM_BASE, TLB_BYTES, TLB_ENTRIES } from './layout.ts';
@@ -53,10 +53,11 @@ export function createMachine(config: MachineConfig): Machine {
     ),
     functions: new Map(core.functions.map((type) => [type.name, { type, code: exported(type.name) }])),
     tableUsed: 1,
+    requested: [],
   };
   const variant = { operandSize: 4, addressing: 'none', repeat: 'none', address32: false } as const;
   const faultHandler = (vector: number): number =>
-    makeHandler(linker, { instruction: faultInstruction(vector), encoding: '', letters: [], operands: [], options: [] }, variant); // prettier-ignore
+    requestHandler(linker, { instruction: faultInstruction(vector), encoding: '', letters: [], operands: [], options: [] }, variant); // prettier-ignore
   const code = newCodeCache({
     map,
     linker,
@@ -72,6 +73,7 @@ export function createMachine(config: MachineConfig): Machine {
       tooLong: faultHandler(VECTOR.generalProtection),
     },
   });
+  finishHandlers(linker);
   holder.cache = code;
   const walk: unknown = exported('walk');
   const machine: Machine = {

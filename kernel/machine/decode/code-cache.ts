@@ -11,14 +11,14 @@ import { decode, newDecoded } from './decode.ts';
 import type { Variant } from '../exec/emit.ts';
 import { HANDLER } from '../exec/core.ts';
 import type { Linker } from '../exec/handlers.ts';
-import { makeHandler } from '../exec/handlers.ts';
+import { finishHandlers, requestHandler } from '../exec/handlers.ts';
 import { variantKey, variantOf } from './variant.ts';
 import * as layout from '../layout.ts';
 import { CONTEXT, RECORD, SLOT } from '../layout.ts';
 
 const { CODE_BASE, CODE_INDEX_BYTES, CODE_RECORDS, CODE_SLOT_BYTES, CODE_SLOTS, FRAME_CODE_BASE, PAGE_BYTES, RAM_BASE, RECORD_BYTES, TLB_ENTRIES } = layout; // prettier-ignore
 /** A run ends here at the latest; the rest is decoded when it is reached. */
-const RUN_INSTRUCTIONS = 64;
+const RUN_INSTRUCTIONS = 24;
 
 export interface CodeCache {
   readonly map: OpcodeMap;
@@ -50,7 +50,7 @@ function setHandler(cache: CodeCache, record: number, entry: FormEntry): void {
   const key = variantKey(entry, general);
   let index = cache.cold.get(key);
   if (index === undefined) {
-    index = makeHandler(cache.linker, entry, general);
+    index = requestHandler(cache.linker, entry, general);
     cache.cold.set(key, index);
   }
   cache.words16[record >> 1] = HANDLER.cold;
@@ -82,7 +82,7 @@ function fillRecord(cache: CodeCache, record: number, offset: number): void {
   words32[(record + RECORD.displacement) >> 2] = displacement;
   words32[(record + RECORD.immediate) >> 2] = decoded.immediateLow;
   words32[(record + RECORD.immediate + 4) >> 2] = decoded.immediateHigh;
-  if (entry !== undefined && entry.operands.some((operand) => operand.kind === 'relative')) {
+  if (entry !== undefined && entry.can.relative) {
     const target = offset + decoded.length + decoded.relative;
     words32[(record + RECORD.immediate) >> 2] = target;
     words32[(record + RECORD.immediate + 4) >> 2] = Math.floor(target / 2 ** 32);
@@ -139,8 +139,11 @@ export function decodeRun(
     const record = header + used * RECORD_BYTES;
     const known = at < PAGE_BYTES ? (words16[(base >> 1) + at] ?? 0) : 0;
     if (at >= PAGE_BYTES || (known !== 0 && count > 0) || count === RUN_INSTRUCTIONS) {
-      words16[record >> 1] = HANDLER.lookup;
+      words16[record >> 1] = HANDLER.goto;
       words16[(record + RECORD.offset) >> 1] = at;
+      words32[(record + RECORD.immediate) >> 2] = at;
+      words32[(record + RECORD.link) >> 2] = 0;
+      link(cache, slot, record);
       used++;
       break;
     }
@@ -149,8 +152,11 @@ export function decodeRun(
     if (status === 'truncated') {
       if (count > 0) {
         // Reached by a look-up, it becomes the first of a run, and gets its tail
-        words16[record >> 1] = HANDLER.lookup;
+        words16[record >> 1] = HANDLER.goto;
         words16[(record + RECORD.offset) >> 1] = at;
+        words32[(record + RECORD.immediate) >> 2] = at;
+        words32[(record + RECORD.link) >> 2] = 0;
+        link(cache, slot, record);
         used++;
         break;
       }
@@ -185,11 +191,12 @@ export function decodeRun(
     }
     fillRecord(cache, body, at);
     setHandler(cache, body, entry);
-    if (entry.operands.some((operand) => operand.kind === 'relative')) link(cache, slot, body);
-    if (entry.options.includes('end')) break;
+    if (entry.can.relative) link(cache, slot, body);
+    if (entry.can.neverFallsThrough) break;
     at += decoded.length;
   }
   words32[(header + SLOT.used) >> 2] = used;
+  finishHandlers(cache.linker);
   return 'ok';
 }
 

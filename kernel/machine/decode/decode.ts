@@ -58,7 +58,7 @@ function matches(entry: FormEntry, modRm: number, operand16: boolean, repeat: nu
   const { parsed } = entry;
   const rexW = (rex & 8) !== 0;
   // 90 is NOP, but with REX.B it is XCHG R8, RAX
-  if (entry.options.includes('nop90') && (rex & 1) !== 0) return false;
+  if (entry.can.nop90 && (rex & 1) !== 0) return false;
   switch (parsed.prefix) {
     case undefined: break;
     case 'none': if (repeat !== 0 || operand16) return false; break;
@@ -123,8 +123,7 @@ export function decode(
   const hasRex = rex !== 0;
   const rexW = (rex & 8) !== 0;
   let modRm = 0;
-  const mayHaveModRm = candidates.some((candidate) => candidate.parsed.hasModRm);
-  if (mayHaveModRm) {
+  if (map.hasModRm[mapNumber * 256 + opcode] === true) {
     if (next >= limit) return short;
     modRm = bytes[next] ?? 0;
   }
@@ -136,17 +135,17 @@ export function decode(
   }
   out.length = next - at;
   if (entry === undefined) return 'invalid';
-  const { parsed, options } = entry;
+  const { parsed, can } = entry;
   const mandatory66 = parsed.prefix === '66';
   let operandSize: 2 | 4 | 8 = rexW ? 8 : operand16 && !mandatory66 ? 2 : 4;
-  if (options.includes('d64') && operandSize === 4) operandSize = 8;
-  if (options.includes('f64')) operandSize = 8;
+  if (can.default64 && operandSize === 4) operandSize = 8;
+  if (can.force64) operandSize = 8;
   if (!entry.usesOperandSize) operandSize = 4;
   out.operandSize = operandSize;
   out.address32 = address32;
   out.repeat = repeat === 0xf3 ? 'rep' : repeat === 0xf2 ? 'repne' : 'none';
-  if (!options.includes('rep') && !options.includes('repz')) out.repeat = 'none';
-  else if (options.includes('rep') && repeat !== 0) out.repeat = 'rep';
+  if (can.repeat === 'no') out.repeat = 'none';
+  else if (can.repeat === 'rep' && repeat !== 0) out.repeat = 'rep';
   out.segment = segment;
   out.addressing = 'none';
   out.base = CONTEXT.zero;
@@ -194,7 +193,7 @@ export function decode(
   else if (displacementBytes === 4) out.displacement = readInt32(bytes, next);
   next += displacementBytes;
   // POP to memory computes the address with the incremented RSP (SDM 2B POP)
-  if (options.includes('popm') && out.base === 4 * 8) out.displacement += operandSize;
+  if (can.popToMemory && out.base === 4 * 8) out.displacement += operandSize;
 
   out.reg = 0;
   out.rm = rmNumber;
@@ -234,10 +233,9 @@ export function decode(
       out.relative = low;
       continue;
     }
-    const operand = entry.operands.filter((candidate) => candidate.kind === 'immediate')[immediates];
+    const declared = entry.immediateSizes[immediates];
     immediates++;
-    const wanted =
-      operand === undefined ? 8 : operand.size === 'v' || operand.size === 'y' ? operandSize : operand.size;
+    const wanted = declared === undefined ? 8 : typeof declared === 'number' ? declared : operandSize;
     if (immediates === 2) {
       out.displacement = wanted === 1 ? low & 0xff : low;
       continue;
@@ -248,7 +246,7 @@ export function decode(
     out.immediateHigh = wanted === 8 ? high : 0;
   }
   out.length = next - at;
-  if (lock && !(options.includes('lock') && out.addressing !== 'none')) return 'invalid';
+  if (lock && !(can.lock && out.addressing !== 'none')) return 'invalid';
   out.entry = entry;
   return 'ok';
 }

@@ -1,7 +1,7 @@
 // The opcode map, built from the declarations: for each map and opcode byte the forms that it may start, most specific
 // first.
 
-import type { Encoding, Instruction } from '../isa/declare.ts';
+import type { Encoding, Instruction, OperandLetter } from '../isa/declare.ts';
 import { operandLetter, parseEncoding } from '../isa/declare.ts';
 import type { FormCode } from '../exec/emit.ts';
 
@@ -11,9 +11,24 @@ export interface FormEntry extends FormCode {
   /** Which of register (1) and memory (2) forms of ModRM.rm it has. */
   readonly modes: number;
   readonly usesOperandSize: boolean;
+  // What the decoder asks of each instruction, worked out beforehand
+  readonly can: {
+    readonly lock: boolean;
+    readonly default64: boolean;
+    readonly force64: boolean;
+    readonly repeat: 'no' | 'rep' | 'repz';
+    readonly popToMemory: boolean;
+    readonly neverFallsThrough: boolean;
+    readonly address32: boolean;
+    readonly relative: boolean;
+    readonly nop90: boolean;
+  };
+  readonly immediateSizes: readonly OperandLetter['size'][];
 }
 
 export interface OpcodeMap {
+  /** For the same index: may a ModRM byte follow? */
+  readonly hasModRm: readonly boolean[];
   /** Index: map number (0 '', 1 0F, 2 0F38, 3 0F3A) × 256 + opcode. */
   readonly byOpcode: readonly (readonly FormEntry[])[];
   readonly entries: readonly FormEntry[];
@@ -34,11 +49,37 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
   }
   const usesOperandSize =
     operands.some((operand) => operand.size === 'v' || operand.size === 'y') || options.includes('v');
-  return { instruction, encoding, letters, operands, options, id, parsed: parseEncoding(encoding), modes, usesOperandSize }; // prettier-ignore
+  const has = (option: string): boolean => options.includes(option);
+  const can: FormEntry['can'] = {
+    lock: has('lock'),
+    default64: has('d64'),
+    force64: has('f64'),
+    repeat: has('rep') ? 'rep' : has('repz') ? 'repz' : 'no',
+    popToMemory: has('popm'),
+    neverFallsThrough: has('end'),
+    address32: has('a32'),
+    relative: operands.some((operand) => operand.kind === 'relative'),
+    nop90: has('nop90'),
+  };
+  const immediateSizes = operands.flatMap((operand) => (operand.kind === 'immediate' ? [operand.size] : []));
+  const parsed = parseEncoding(encoding);
+  return {
+    instruction,
+    encoding,
+    letters,
+    operands,
+    options,
+    id,
+    parsed,
+    modes,
+    usesOperandSize,
+    can,
+    immediateSizes,
+  };
 }
 
-function specificity({ parsed, modes, options }: FormEntry): number {
-  let score = options.includes('nop90') ? 1 : 0;
+function specificity({ parsed, modes, can }: FormEntry): number {
+  let score = can.nop90 ? 1 : 0;
   if (parsed.modRm !== undefined) score += 16;
   if (parsed.digit !== undefined) score += 8;
   if (parsed.prefix !== undefined) score += 4;
@@ -58,5 +99,6 @@ export function buildOpcodeMap(instructions: readonly Instruction[]): OpcodeMap 
     }
   }
   for (const candidates of byOpcode) candidates.sort((a, b) => specificity(b) - specificity(a));
-  return { byOpcode, entries };
+  const hasModRm = byOpcode.map((candidates) => candidates.some((candidate) => candidate.parsed.hasModRm));
+  return { byOpcode, hasModRm, entries };
 }

@@ -4,19 +4,17 @@ import type { Variant } from '../exec/emit.ts';
 import type { Decoded } from './decode.ts';
 import type { FormEntry } from './opcode-map.ts';
 
-const ADDRESSINGS = ['none', 'base', 'index', 'full'] as const;
-const REPEATS = ['none', 'rep', 'repne'] as const;
-
+/** One number for a variant of a form. */
 export function variantKey(entry: FormEntry, variant: Variant): number {
-  let key = entry.id;
-  key = key * 3 + (variant.operandSize === 2 ? 0 : variant.operandSize === 4 ? 1 : 2);
-  key = key * 4 + ADDRESSINGS.indexOf(variant.addressing);
-  key = key * 3 + REPEATS.indexOf(variant.repeat);
+  const { addressing, repeat } = variant;
+  let key = entry.id * 16 + variant.operandSize;
+  key = key * 4 + (addressing === 'none' ? 0 : addressing === 'base' ? 1 : addressing === 'index' ? 2 : 3);
+  key = key * 4 + (repeat === 'none' ? 0 : repeat === 'rep' ? 1 : 2);
   return key * 2 + (variant.address32 ? 1 : 0);
 }
 
 export function variantOf(decoded: Decoded, entry: FormEntry): Variant {
-  const matters = entry.options.includes('a32');
+  const matters = entry.can.address32;
   return {
     operandSize: decoded.operandSize,
     addressing: decoded.addressing,

@@ -19,7 +19,7 @@ import { moduleBytes } from './wasm-module.ts';
 
 export const HANDLER_SIGNATURE: Signature = { parameters: ['i32', 'i32'], results: ['i32'] };
 /** Handler numbers of the loop that are no instructions; hot handlers follow. */
-export const HANDLER = { lookup: 0, cold: 1, cross: 2, firstHot: 3 } as const;
+export const HANDLER = { lookup: 0, cold: 1, cross: 2, goto: 3, firstHot: 4 } as const;
 
 export interface HotHandler {
   readonly form: FormCode;
@@ -123,6 +123,14 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     local.set(entry, executeEntry(nextPage)),
     when(i64.eq(i64.load(local.get(entry), CONTEXT.tlbExecute), nextPage), when(samePage, advance)),
     exitAt(recordAddress, EXIT.cross),
+  ];
+  // The rest of a run that was cut, once it is decoded
+  bodies[HANDLER.goto] = [
+    uncount,
+    local.set(entry, i32.load(rec, RECORD.link)),
+    when(local.get(entry), [local.set(record, local.get(entry)), br(next)]),
+    local.set(target, recordAddress),
+    br(lookup),
   ];
   for (const { form, variant } of hot) {
     locals.restart();

@@ -9,7 +9,7 @@ import { HANDLER_SIGNATURE } from './core.ts';
 import type { Code } from './wasm.ts';
 import { local } from './wasm.ts';
 import type { FunctionCode, FunctionImport } from './wasm-module.ts';
-import { moduleBytes } from './wasm-module.ts';
+import { collectCallees, moduleBytes } from './wasm-module.ts';
 
 export const TABLE_SIZE = 8192;
 
@@ -22,22 +22,17 @@ export interface Linker {
   /** Functions that exist, by name: those of the core and helpers made so far. */
   readonly functions: Map<string, { readonly type: FunctionImport; readonly code: WebAssembly.WasmFunction }>;
   tableUsed: number;
+  readonly requested: { readonly form: FormCode; readonly variant: Variant; readonly index: number }[];
 }
 
-function collectCallees(code: Code, into: Set<string>): void {
-  if (typeof code === 'number') return;
-  if ('callee' in code) into.add(code.callee);
-  else if ('scope' in code) {
-    collectCallees(code.body, into);
-    if (code.orElse !== undefined) collectCallees(code.orElse, into);
-  } else if (!('jump' in code) && !('targets' in code) && !('parameters' in code))
-    for (const part of code) collectCallees(part, into);
-}
-
-function instantiate(linker: Linker, code: FunctionCode): WebAssembly.WasmFunction {
+/** One module of these functions; gives what it exports. */
+function instantiate(
+  linker: Linker,
+  functions: readonly FunctionCode[],
+): Record<string, WebAssembly.WasmFunction> {
   const callees = new Set<string>();
-  collectCallees(code.body, callees);
-  callees.delete(code.name);
+  for (const code of functions) collectCallees(code.body, callees);
+  for (const code of functions) callees.delete(code.name);
   const imports: FunctionImport[] = [];
   const values: Record<string, WebAssembly.ImportValue> = { memory: linker.memory };
   for (const name of callees) {
@@ -45,10 +40,14 @@ function instantiate(linker: Linker, code: FunctionCode): WebAssembly.WasmFuncti
     imports.push(found.type);
     values[name] = found.code;
   }
-  const bytes = moduleBytes({ memoryPages: linker.memoryPages, imports, functions: [code] });
-  const made = new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: values }).exports[code.name];
-  if (made === undefined) throw new Error(`${code.name} was not exported`);
-  return made;
+  const bytes = moduleBytes({ memoryPages: linker.memoryPages, imports, functions });
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: values }).exports;
+}
+
+function exportOf(exports: Record<string, WebAssembly.WasmFunction>, name: string): WebAssembly.WasmFunction {
+  const found = exports[name];
+  if (found === undefined) throw new Error(`${name} was not exported`);
+  return found;
 }
 
 function makeHelper(linker: Linker, name: string): { type: FunctionImport; code: WebAssembly.WasmFunction } {
@@ -72,23 +71,27 @@ function makeHelper(linker: Linker, name: string): { type: FunctionImport; code:
     results: helper.result === undefined ? [] : [helper.result],
   };
   const code = { ...type, locals: locals.types, body: [body.take(), value ?? []], exported: true };
-  const made = { type, code: instantiate(linker, code) };
+  const made = { type, code: exportOf(instantiate(linker, [code]), name) };
   linker.functions.set(name, made);
   return made;
 }
 
-/** Generates the handler and gives its index in the function table. */
-export function makeHandler(linker: Linker, form: FormCode, variant: Variant): number {
-  const locals = functionLocals(2);
-  const code = emitHandler(form, variant, local.get(0), local.get(1), locals, undefined);
-  const made = instantiate(linker, {
-    ...HANDLER_SIGNATURE,
-    name: form.instruction.mnemonic,
-    locals: locals.types,
-    body: code,
-    exported: true,
-  });
+/** Reserves a place in the function table for a handler; finishHandlers() makes it. */
+export function requestHandler(linker: Linker, form: FormCode, variant: Variant): number {
   const index = linker.tableUsed++;
-  linker.table.set(index, made);
+  linker.requested.push({ form, variant, index });
   return index;
+}
+
+/** Generates the handlers that were requested since, as one module. Before the run loop goes on. */
+export function finishHandlers(linker: Linker): void {
+  if (linker.requested.length === 0) return;
+  const functions = linker.requested.map(({ form, variant, index }): FunctionCode => {
+    const locals = functionLocals(2);
+    const body = emitHandler(form, variant, local.get(0), local.get(1), locals, undefined);
+    return { ...HANDLER_SIGNATURE, name: `h${index}`, locals: locals.types, body, exported: true };
+  });
+  const exports = instantiate(linker, functions);
+  for (const { index } of linker.requested) linker.table.set(index, exportOf(exports, `h${index}`));
+  linker.requested.length = 0;
 }

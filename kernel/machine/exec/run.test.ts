@@ -43,7 +43,15 @@ void _start(void) {
 function compiled(source: string, ...flags: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'ringside-run-'));
   writeFileSync(join(folder, 'p.c'), source);
-  execFileSync('gcc', ['-static', '-fno-stack-protector', ...flags, '-o', join(folder, 'p'), join(folder, 'p.c'), '-lgcc']);
+  execFileSync('gcc', [
+    '-static',
+    '-fno-stack-protector',
+    ...flags,
+    '-o',
+    join(folder, 'p'),
+    join(folder, 'p.c'),
+    '-lgcc',
+  ]);
   return join(folder, 'p');
 }
 
@@ -90,7 +98,10 @@ describe('the budget', () => {
       const cpu = bootTestCpu(code);
       cpu.set('rcx', 1000);
       for (let done = 0; done < 300; done += slice)
-        expect(cpu.run(Math.min(slice, 300 - done))).toMatchObject({ kind: 'budget', executed: Math.min(slice, 300 - done) });
+        expect(cpu.run(Math.min(slice, 300 - done))).toMatchObject({
+          kind: 'budget',
+          executed: Math.min(slice, 300 - done),
+        });
       expect(cpu.get('rax')).toBe(100n);
       expect(cpu.get('rip')).toBe(BigInt(TEST.code));
     }
@@ -149,8 +160,18 @@ describe('precise faults', () => {
     cpu.set('rsi', TEST.code);
     cpu.set('rdi', TEST.data + 8192 - 100);
     cpu.set('rcx', 150);
-    expect(cpu.run(5)).toMatchObject({ kind: 'exception', vector: 14, errorCode: 6, address: TEST.data + 8192, executed: 0 });
-    expect([cpu.get('rcx'), cpu.get('rdi'), cpu.get('rip')]).toEqual([50n, BigInt(TEST.data + 8192), BigInt(TEST.code)]);
+    expect(cpu.run(5)).toMatchObject({
+      kind: 'exception',
+      vector: 14,
+      errorCode: 6,
+      address: TEST.data + 8192,
+      executed: 0,
+    });
+    expect([cpu.get('rcx'), cpu.get('rdi'), cpu.get('rip')]).toEqual([
+      50n,
+      BigInt(TEST.data + 8192),
+      BigInt(TEST.code),
+    ]);
     cpu.set('rdi', TEST.data);
     expect(cpu.run(2)).toMatchObject({ kind: 'budget', executed: 2 });
     expect(cpu.get('rcx')).toBe(0n);

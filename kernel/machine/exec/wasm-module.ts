@@ -21,14 +21,16 @@ export interface ModuleCode {
   readonly functions: readonly FunctionCode[];
 }
 
-/** A byte sink that grows. */
+/** Bytes that grow. One array serves a whole module, section lengths are put in afterwards. */
 interface Sink {
   bytes: Uint8Array;
   length: number;
 }
 
+const SIZE_FIELD = 5; // a length that is known later: a LEB of five bytes
+
 function put(sink: Sink, byte: number): void {
-  if (sink.length === sink.bytes.length) {
+  if (sink.length + 16 > sink.bytes.length) {
     const larger = new Uint8Array(sink.bytes.length * 2);
     larger.set(sink.bytes);
     sink.bytes = larger;
@@ -45,8 +47,22 @@ function putLeb(sink: Sink, value: number): void {
   put(sink, rest);
 }
 
+/** Reserves a length field and gives its place for endSized. */
+function beginSized(sink: Sink): number {
+  for (let i = 0; i < SIZE_FIELD; i++) put(sink, 0);
+  return sink.length;
+}
+
+function endSized(sink: Sink, start: number): void {
+  let rest = sink.length - start;
+  for (let i = SIZE_FIELD; i > 0; i--) {
+    sink.bytes[start - i] = (rest & 127) | (i > 1 ? 128 : 0);
+    rest >>>= 7;
+  }
+}
+
 interface Names {
-  readonly functions: ReadonlyMap<string, number>;
+  functionOf(name: string): number;
   typeOf(signature: Signature): number;
 }
 
@@ -56,8 +72,20 @@ function depthOf(scopes: readonly Label[], target: Label): number {
   return scopes.length - 1 - at;
 }
 
+function isSequence(code: Code): code is readonly Code[] {
+  return Array.isArray(code);
+}
+
 function flatten(sink: Sink, code: Code, scopes: Label[], names: Names): void {
   if (typeof code === 'number') return put(sink, code);
+  if (isSequence(code)) {
+    for (let i = 0; i < code.length; i++) {
+      const part = code[i];
+      if (typeof part === 'number') put(sink, part);
+      else if (part !== undefined) flatten(sink, part, scopes, names);
+    }
+    return;
+  }
   if ('scope' in code) {
     put(sink, code.scope);
     put(sink, code.result);
@@ -81,13 +109,10 @@ function flatten(sink: Sink, code: Code, scopes: Label[], names: Names): void {
     return putLeb(sink, depthOf(scopes, code.otherwise));
   }
   if ('callee' in code) {
-    const index = names.functions.get(code.callee);
-    if (index === undefined) throw new Error(`wasm writer: function ${code.callee} is not known`);
     put(sink, 0x10);
-    return putLeb(sink, index);
+    return putLeb(sink, names.functionOf(code.callee));
   }
-  if ('parameters' in code) return putLeb(sink, names.typeOf(code));
-  for (let i = 0; i < code.length; i++) flatten(sink, code[i] ?? [], scopes, names);
+  putLeb(sink, names.typeOf(code));
 }
 
 function putName(sink: Sink, name: string): void {
@@ -95,31 +120,44 @@ function putName(sink: Sink, name: string): void {
   for (let i = 0; i < name.length; i++) put(sink, name.charCodeAt(i));
 }
 
-function putSection(sink: Sink, id: number, fill: (inner: Sink) => void): void {
-  const inner: Sink = { bytes: new Uint8Array(1024), length: 0 };
-  fill(inner);
+function putSection(sink: Sink, id: number, fill: () => void): void {
   put(sink, id);
-  putLeb(sink, inner.length);
-  for (let i = 0; i < inner.length; i++) put(sink, inner.bytes[i] ?? 0);
+  const start = beginSized(sink);
+  fill();
+  endSized(sink, start);
 }
 
 function putBody(sink: Sink, f: FunctionCode, names: Names): void {
-  const body: Sink = { bytes: new Uint8Array(512), length: 0 };
+  const start = beginSized(sink);
   const runs: { type: Type; count: number }[] = [];
   for (const type of f.locals) {
     const last = runs[runs.length - 1];
     if (last?.type === type) last.count++;
     else runs.push({ type, count: 1 });
   }
-  putLeb(body, runs.length);
+  putLeb(sink, runs.length);
   for (const run of runs) {
-    putLeb(body, run.count);
-    put(body, TYPE_BYTE[run.type]);
+    putLeb(sink, run.count);
+    put(sink, TYPE_BYTE[run.type]);
   }
-  flatten(body, f.body, [], names);
-  put(body, 0x0b);
-  putLeb(sink, body.length);
-  for (let i = 0; i < body.length; i++) put(sink, body.bytes[i] ?? 0);
+  flatten(sink, f.body, [], names);
+  put(sink, 0x0b);
+  endSized(sink, start);
+}
+
+/** Names of the functions that the code calls. */
+export function collectCallees(code: Code, into: Set<string>): void {
+  if (typeof code === 'number') return;
+  if (isSequence(code)) {
+    for (let i = 0; i < code.length; i++) {
+      const part = code[i];
+      if (typeof part === 'object') collectCallees(part, into);
+    }
+  } else if ('callee' in code) into.add(code.callee);
+  else if ('scope' in code) {
+    collectCallees(code.body, into);
+    if (code.orElse !== undefined) collectCallees(code.orElse, into);
+  }
 }
 
 /** The module's binary. Imports come from the module name 'm': memory, table and the functions by their names. */
@@ -134,63 +172,71 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     return types.push(signature) - 1;
   };
   const functions = new Map<string, number>();
-  for (const f of [...module.imports, ...module.functions]) functions.set(f.name, functions.size);
-  const names: Names = { functions, typeOf };
+  for (const f of module.imports) functions.set(f.name, functions.size);
+  for (const f of module.functions) functions.set(f.name, functions.size);
+  const functionOf = (name: string): number => {
+    const index = functions.get(name);
+    if (index === undefined) throw new Error(`wasm writer: function ${name} is not known`);
+    return index;
+  };
+  const names: Names = { functionOf, typeOf };
 
-  // The code section comes first, so that every type that it mentions is known.
-  const bodies: Sink = { bytes: new Uint8Array(4096), length: 0 };
-  for (const f of module.functions) putBody(bodies, f, names);
+  // The code section comes first, so that every type that it mentions is known
+  const bodies: Sink = { bytes: new Uint8Array(1 << 16), length: 0 };
+  putSection(bodies, 10, () => {
+    putLeb(bodies, module.functions.length);
+    for (const f of module.functions) putBody(bodies, f, names);
+  });
   const importTypes = module.imports.map(typeOf);
   const functionTypes = module.functions.map(typeOf);
 
-  const sink: Sink = { bytes: new Uint8Array(8192), length: 0 };
+  const sink: Sink = { bytes: new Uint8Array(4096), length: 0 };
   for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) put(sink, byte);
-  putSection(sink, 1, (s) => {
-    putLeb(s, types.length);
+  putSection(sink, 1, () => {
+    putLeb(sink, types.length);
     for (const type of types) {
-      put(s, 0x60);
-      putLeb(s, type.parameters.length);
-      for (const t of type.parameters) put(s, TYPE_BYTE[t]);
-      putLeb(s, type.results.length);
-      for (const t of type.results) put(s, TYPE_BYTE[t]);
+      put(sink, 0x60);
+      putLeb(sink, type.parameters.length);
+      for (const t of type.parameters) put(sink, TYPE_BYTE[t]);
+      putLeb(sink, type.results.length);
+      for (const t of type.results) put(sink, TYPE_BYTE[t]);
     }
   });
-  putSection(sink, 2, (s) => {
-    putLeb(s, module.imports.length + 1 + (module.tableSize === undefined ? 0 : 1));
-    putName(s, 'm');
-    putName(s, 'memory');
-    put(s, 2);
-    put(s, 1);
-    putLeb(s, module.memoryPages);
-    putLeb(s, module.memoryPages);
+  putSection(sink, 2, () => {
+    putLeb(sink, module.imports.length + 1 + (module.tableSize === undefined ? 0 : 1));
+    putName(sink, 'm');
+    putName(sink, 'memory');
+    put(sink, 2);
+    put(sink, 1);
+    putLeb(sink, module.memoryPages);
+    putLeb(sink, module.memoryPages);
     if (module.tableSize !== undefined) {
-      putName(s, 'm');
-      putName(s, 'table');
-      for (const byte of [1, 0x70, 0, ...unsignedLeb(module.tableSize)]) put(s, byte);
+      putName(sink, 'm');
+      putName(sink, 'table');
+      for (const byte of [1, 0x70, 0, ...unsignedLeb(module.tableSize)]) put(sink, byte);
     }
     module.imports.forEach((f, i) => {
-      putName(s, 'm');
-      putName(s, f.name);
-      put(s, 0);
-      putLeb(s, importTypes[i] ?? 0);
+      putName(sink, 'm');
+      putName(sink, f.name);
+      put(sink, 0);
+      putLeb(sink, importTypes[i] ?? 0);
     });
   });
-  putSection(sink, 3, (s) => {
-    putLeb(s, functionTypes.length);
-    for (const type of functionTypes) putLeb(s, type);
+  putSection(sink, 3, () => {
+    putLeb(sink, functionTypes.length);
+    for (const type of functionTypes) putLeb(sink, type);
   });
-  putSection(sink, 7, (s) => {
+  putSection(sink, 7, () => {
     const exported = module.functions.filter((f) => f.exported);
-    putLeb(s, exported.length);
+    putLeb(sink, exported.length);
     for (const f of exported) {
-      putName(s, f.name);
-      put(s, 0);
-      putLeb(s, functions.get(f.name) ?? 0);
+      putName(sink, f.name);
+      put(sink, 0);
+      putLeb(sink, functionOf(f.name));
     }
   });
-  putSection(sink, 10, (s) => {
-    putLeb(s, module.functions.length);
-    for (let i = 0; i < bodies.length; i++) put(s, bodies.bytes[i] ?? 0);
-  });
-  return sink.bytes.slice(0, sink.length);
+  const whole = new Uint8Array(sink.length + bodies.length);
+  whole.set(sink.bytes.subarray(0, sink.length));
+  whole.set(bodies.bytes.subarray(0, bodies.length), sink.length);
+  return whole;
 }

@@ -85,13 +85,29 @@ export interface Encoding {
   readonly immediates: readonly string[];
 }
 
-const HEX = /^([0-9A-F]{2})(\+[ri])?$/;
+const IMMEDIATES: readonly string[] = ['ib', 'iw', 'id', 'iz', 'iq', 'iv', 'cb', 'cz', 'moffs'];
+const isHex = (token: string): boolean =>
+  token.length >= 2 && !Number.isNaN(Number(`0x${token.slice(0, 2)}`));
 
 export function parseEncoding(text: string): Encoding {
-  const tokens = text.split(' ');
-  const bytes = tokens.filter((token) => HEX.test(token));
-  let prefix: MandatoryPrefix | undefined = tokens.includes('NP') ? 'none' : undefined;
-  const first = bytes[0];
+  const bytes: string[] = [];
+  const immediates: string[] = [];
+  let prefix: MandatoryPrefix | undefined;
+  let rexW: boolean | undefined;
+  let hasModRm = false;
+  let digit: number | undefined;
+  for (const token of text.split(' ')) {
+    if (token === 'NP') prefix = 'none';
+    else if (token === 'REX.W') rexW = true;
+    else if (token === 'W0') rexW = false;
+    else if (token.startsWith('/')) {
+      hasModRm = true;
+      if (token !== '/r') digit = Number(token[1]);
+    } else if (IMMEDIATES.includes(token)) immediates.push(token);
+    else if (isHex(token)) bytes.push(token);
+    else throw new Error(`unreadable encoding: ${text}`);
+  }
+  const [first] = bytes;
   if (bytes.length > 1 && (first === '66' || first === 'F2' || first === 'F3')) {
     prefix = first;
     bytes.shift();
@@ -107,19 +123,18 @@ export function parseEncoding(text: string): Encoding {
     }
   }
   const [opcode, fixed] = bytes;
-  const digit = tokens.find((token) => /^\/[0-7]$/.test(token));
   if (opcode === undefined || bytes.length > 2) throw new Error(`unreadable encoding: ${text}`);
-  const modRm = fixed === undefined ? undefined : parseInt(fixed.slice(0, 2), 16);
+  const modRm = fixed === undefined ? undefined : parseInt(fixed, 16);
   return {
     map,
-    opcode: parseInt(opcode.slice(0, 2), 16),
+    opcode: parseInt(opcode, 16),
     prefix,
-    rexW: tokens.includes('REX.W') ? true : tokens.includes('W0') ? false : undefined,
+    rexW,
     registerInOpcode: opcode.endsWith('+r'),
-    hasModRm: modRm !== undefined || digit !== undefined || tokens.includes('/r'),
-    digit: digit === undefined ? undefined : Number(digit[1]),
+    hasModRm: hasModRm || modRm !== undefined,
+    digit,
     modRm: modRm === undefined ? undefined : [modRm, fixed?.endsWith('+i') === true ? modRm + 7 : modRm],
-    immediates: tokens.filter((token) => /^(i[bwdqzv]|c[bz]|moffs)$/.test(token)),
+    immediates,
   };
 }
 
