@@ -7,11 +7,11 @@ import { buildRecipe } from './recipes/build.ts';
 import { cacheFolder, findBuilt } from './recipes/cache.ts';
 import type { BuiltImage } from './recipes/cache.ts';
 import { base } from './recipes/base/recipe.ts';
-import type { BuildOptions, Recipe } from './recipes/recipe.ts';
+import type { BuildOptions, GuestProgram, Recipe } from './recipes/recipe.ts';
 
 export * from './machine-file/index.ts';
 export type { BuiltImage } from './recipes/cache.ts';
-export type { BuildOptions, Progress } from './recipes/recipe.ts';
+export type { BuildOptions, GuestProgram, Progress } from './recipes/recipe.ts';
 
 const RECIPES: readonly Recipe[] = [base];
 
@@ -20,6 +20,8 @@ export interface ImageInfo {
   readonly description: string;
   readonly diskBytes: number;
   readonly packages: readonly string[];
+  /** What a newcomer may open first. */
+  readonly programs: readonly GuestProgram[];
   /** Undefined until it is built. */
   readonly built: BuiltImage | undefined;
 }
@@ -39,6 +41,7 @@ export function listImages(cacheDir?: string): ImageInfo[] {
     description: recipe.description,
     diskBytes: recipe.diskBytes,
     packages: recipe.packages,
+    programs: recipe.programs,
     built: findBuilt(recipe, cacheFolder(cacheDir)),
   }));
 }

@@ -61,7 +61,7 @@ export type { DiskCheck } from './transfer.ts';
 export interface Disk {
   readonly name: string;
   readonly blockCount: number;
-  /** A copy of the block; null where it is all zeros. */
+  /** A copy of the block; null for zeros (which may also come as a block of zeros). */
   readBlock(block: number): Uint8Array | null;
   readBlocks(first: number, count: number): Uint8Array;
   /** `bytes` is whole blocks. Durable after `flush`. */
@@ -103,6 +103,7 @@ export interface MachineFile {
   appendSessionChunks(name: string, endNs: number, chunks: readonly SessionChunk[]): void;
   listSessions(): SessionInfo[];
   readSession(name: string): { info: SessionInfo; chunks: SessionChunk[] };
+  changeSession(name: string, change: { readonly name?: string; readonly meta?: unknown }): void;
   deleteSession(name: string): void;
 
   exportDisk(name: string, path: string): void;
@@ -266,6 +267,7 @@ function machineFileOf(state: MachineState): MachineFile {
     appendSessionChunks: (name, endNs, chunks) => sessions.appendSession(state, name, endNs, chunks),
     listSessions: () => sessions.listSessions(state),
     readSession: (name) => sessions.readSession(state, name),
+    changeSession: (name, change) => sessions.changeSession(state, name, change),
     deleteSession: (name) => sessions.deleteSession(state, name),
 
     exportDisk: (name, path) => transfer.exportDisk(store, diskOf(name), path),

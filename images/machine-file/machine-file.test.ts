@@ -407,3 +407,77 @@ it('says when the host disk is full, loses nothing, and goes on once there is ro
     expect(machine.verify()).toEqual([]);
   });
 });
+
+it('keeps few layers, however many snapshots come and go', () => {
+  withMachine((first, path, reopen) => {
+    const disk = first.disk('vda');
+    for (let round = 0; round < 12; round++) {
+      disk.writeBlocks(20 + round, page(round, 1));
+      disk.writeBlocks(5, page(round, 2));
+      first.saveSnapshot(`s${round}`, content({ 1: round }), meta(round));
+      if (round > 0) first.deleteSnapshot(`s${round - 1}`);
+      disk.writeBlocks(6, page(round, 3));
+    }
+    const machine = reopen();
+    expect(Array.from({ length: 12 }, (_, round) => readTag(machine, 20 + round))).toEqual([
+      ...Array(12).keys(),
+    ]);
+    expect([readTag(machine, 5), readTag(machine, 6)]).toEqual([11, 11]);
+    expect(machine.verify()).toEqual([]);
+    machine.close();
+    const db = new Database(path, { readonly: true });
+    expect(db.prepare('SELECT count(*) FROM layer').pluck().get()).toBeLessThanOrEqual(6); // each of two disks: its first, the last snapshot's, the top
+    db.close();
+  });
+});
+
+it('behaves as a plain model does, over random work', () => {
+  withMachine((first, _path, reopen) => {
+    let machine = first;
+    let random = 12345;
+    const below = (limit: number) => {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      return Math.floor((random / 2 ** 32) * limit);
+    };
+    const BLOCKS = 600;
+    const read = () => Array.from({ length: BLOCKS }, (_, block) => readTag(machine, block) ?? 0); // a page of the image is tagged with its block
+    let model = read();
+    const saved = new Map<string, { disk: number[]; ram: Uint8Array }>();
+    const ram = new Uint8Array(config.memoryBytes);
+    const framesInUse = new Uint8Array(config.memoryBytes / PAGE / 8).fill(0xff, 0, 8);
+    for (let step = 0; step < 150; step++) {
+      const action = below(20);
+      if (action < 10) {
+        for (let count = below(60); count >= 0; count--) {
+          const block = below(BLOCKS);
+          const tag = below(4) === 0 ? 0 : 1 + below(50);
+          machine.disk('vda').writeBlocks(block, tag === 0 ? new Uint8Array(PAGE) : page(tag));
+          model[block] = tag;
+        }
+      } else if (action < 13) machine.disk('vda').flush();
+      else if (action < 14) machine = reopen();
+      else if (action < 17) {
+        for (let count = 0; count < 5; count++) ram.set(page(below(30)), below(64) * PAGE);
+        const name = `s${step}`;
+        machine.saveSnapshot(name, { kernel: step, cpus: [], ram, framesInUse }, meta(step));
+        saved.set(name, { disk: [...model], ram: ram.slice(0, 64 * PAGE) });
+      } else {
+        const name = [...saved.keys()][below(saved.size)];
+        const state = name === undefined ? undefined : saved.get(name);
+        if (name === undefined || state === undefined) continue;
+        if (action === 17 && saved.size > 3) {
+          machine.deleteSnapshot(name);
+          saved.delete(name);
+        } else {
+          machine.loadSnapshot(name, { ram, isZeroed: false }, identity);
+          model = [...state.disk];
+          expect(Buffer.compare(ram.subarray(0, 64 * PAGE), state.ram)).toBe(0);
+        }
+      }
+      if (step % 10 === 0) expect(read()).toEqual(model);
+    }
+    machine = reopen();
+    expect(read()).toEqual(model);
+    expect(machine.verify()).toEqual([]);
+  });
+});

@@ -122,6 +122,27 @@ export function readSession(
   });
 }
 
+/** Gives a session another name or description. */
+export function changeSession(
+  state: MachineState,
+  name: string,
+  change: { readonly name?: string; readonly meta?: unknown },
+): void {
+  const id = findId(state, name);
+  const next = change.name ?? name;
+  if (next === '' || next.length > MAX_NAME_LENGTH) {
+    throw new MachineFileError('invalid', `A session needs a name of at most ${MAX_NAME_LENGTH} characters.`);
+  }
+  if (next !== name && sql(state.file, 'SELECT 1 FROM session WHERE name = ?').get(next) !== undefined) {
+    throw new MachineFileError('exists', `There is already a session named ${next}.`);
+  }
+  inTransaction(state.file, () => {
+    sql(state.file, 'UPDATE session SET name = ? WHERE id = ?').run(next, id);
+    if (change.meta !== undefined)
+      sql(state.file, 'UPDATE session SET meta = ? WHERE id = ?').run(JSON.stringify(change.meta), id);
+  });
+}
+
 export function deleteSession(state: MachineState, name: string): void {
   const id = findId(state, name);
   inTransaction(state.file, () => {

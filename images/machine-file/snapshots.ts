@@ -9,16 +9,17 @@
 import { deserialize, serialize } from 'node:v8';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { ChunkWriter } from './chunks.ts';
-import { changeUses, finishChunks, newChunkWriter, settleChunks } from './chunks.ts';
+import { finishChunks, newChunkWriter, settleChunks } from './chunks.ts';
 import { deleteMeta, parseJson, readMeta, writeMeta } from './config.ts';
 import { inTransaction, reading, sql } from './database.ts';
 import { settleDirty, storeDirty } from './disk.ts';
 import { damaged, MachineFileError } from './errors.ts';
-import { countChunks, newLayer, readLayer } from './layers.ts';
+import { tidyLayers } from './layer-tidy.ts';
+import { newLayer } from './layers.ts';
 import { storePendingInputs } from './log.ts';
 import { chunksOf, decodeRamMap, encodeRamMap, holdChunks, loadRam, storeRam } from './ram.ts';
 import type { FramesInUse } from './ram.ts';
-import { blobOf, integerOf, isNull, textOf } from './rows.ts';
+import { blobOf, integerOf, textOf } from './rows.ts';
 import { MAX_NAME_LENGTH, MAX_RAM_BYTES, MAX_STATE_BYTES } from './schema.ts';
 import { chunkListOf, openDisk } from './state.ts';
 import type { MachineState } from './state.ts';
@@ -279,7 +280,7 @@ export function loadNamed<K>(
       found.set(disk, layer);
     }
     markRunningStale(state);
-    dropUnusedLayers(writer);
+    tidyLayers(writer);
     finishChunks(writer);
     return found;
   });
@@ -311,32 +312,14 @@ function dropRow(state: MachineState, stored: string): void {
   inTransaction(state.file, () => {
     removeRow(writer, stored);
     if (stored === RUNNING) deleteMeta(state.file, FRESH_KEY);
-    dropUnusedLayers(writer);
+    tidyLayers(writer);
     finishChunks(writer);
   });
   settleChunks(writer);
   if (stored === RUNNING) state.isRunningFresh = false;
-}
-
-/** Deletes the layers that neither a disk nor a snapshot stands on. */
-function dropUnusedLayers(writer: ChunkWriter): void {
-  const { file } = writer.store;
-  const parents = new Map<number, number | undefined>();
-  for (const row of sql(file, 'SELECT id, parent FROM layer').all()) {
-    parents.set(integerOf(row, 'id'), isNull(row, 'parent') ? undefined : integerOf(row, 'parent'));
-  }
-  const used = new Set<number>();
-  for (const row of sql(file, 'SELECT top AS layer FROM disk UNION SELECT layer FROM snapshot_disk').all()) {
-    let layer: number | undefined = integerOf(row, 'layer');
-    while (layer !== undefined && !used.has(layer)) {
-      used.add(layer);
-      layer = parents.get(layer);
-    }
-  }
-  for (const layer of parents.keys()) {
-    if (used.has(layer)) continue;
-    countChunks(readLayer(file, layer), (chunk) => changeUses(writer, chunk, -1));
-    sql(file, 'DELETE FROM map WHERE layer = ?').run(layer);
-    sql(file, 'DELETE FROM layer WHERE id = ?').run(layer);
+  // A layer may have taken in what was its parent's; what is not flushed yet stays.
+  for (const disk of state.disks.values()) {
+    const { dirty } = disk;
+    Object.assign(disk, openDisk(state.file, disk.name, disk.blockCount, disk.top), { dirty });
   }
 }

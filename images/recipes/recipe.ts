@@ -23,6 +23,13 @@ export interface Permission {
   readonly gid?: number;
 }
 
+/** A program in the image that a newcomer may open first. */
+export interface GuestProgram {
+  readonly path: string;
+  readonly title: string;
+  readonly about: string;
+}
+
 export interface Recipe {
   readonly name: string;
   readonly description: string;
@@ -41,6 +48,7 @@ export interface Recipe {
   readonly permissions: Readonly<Record<string, Permission>>;
   readonly users: readonly User[];
   readonly diskBytes: number;
+  readonly programs: readonly GuestProgram[];
   readonly label: string;
   /** The time of every file that the recipe adds, and of the file system. */
   readonly timeSeconds: number;

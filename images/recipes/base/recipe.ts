@@ -35,6 +35,24 @@ export const base: Recipe = {
   name: 'base',
   description: 'Debian 12 with busybox, the C library and the C compiler tcc',
   suite: 'bookworm',
+  programs: [
+    { path: '/root/examples/hello.c', title: 'Hello', about: 'The first program: prints a line and ends.' },
+    {
+      path: '/root/examples/memory-hog.c',
+      title: 'Memory hog',
+      about: 'Uses more memory than there is: watch reclaim and swap.',
+    },
+    {
+      path: '/root/examples/counter.c',
+      title: 'Counter',
+      about: 'Counts on for ever, also after the lab was closed and opened again.',
+    },
+    {
+      path: '/root/examples/fork-pipe.c',
+      title: 'Fork and pipe',
+      about: 'Processes that talk through a pipe.',
+    },
+  ],
   packages: [
     'base-files',
     'base-passwd',
