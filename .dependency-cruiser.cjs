@@ -2,7 +2,7 @@
 // outside machine/. The list of exceptions is empty.
 const KERNEL_ORDER = [
   'abi', 'lib', 'time', 'trace', 'sched', 'signal', 'mm', 'block', 'fs', 'tty', 'ipc', 'net', 'process', 'modules',
-  'procfs', 'syscalls', 'trap', 'boot',
+  'procfs', 'syscalls', 'trap', 'boot', 'observe',
 ]; // prettier-ignore
 
 /** A folder of the kernel may import the folders before it in the order, itself, and the machine's door and board. */

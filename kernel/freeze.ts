@@ -34,7 +34,7 @@ export function blankMachine(config: { readonly cpuCount: number; readonly memor
 /** A machine that goes on where it was frozen: its hardware with RAM filled, CPU contexts, kernel state (taken over, not copied). */
 export function thaw(machine: Machine, state: KernelState, cpus: readonly Uint8Array[], door: HostDoor): Kernel {
   thawCpus(machine, [...cpus]);
-  const kernel: Kernel = { ...state, machine, door, recorder: { events: null }, cache: {} };
+  const kernel: Kernel = { ...state, machine, door, recorder: { events: null, slices: null }, cache: {} };
   for (const queue of kernel.sched.runQueues) {
     const { loadedMm } = queue;
     if (loadedMm !== null) setPageTable(machine, queue.cpu, loadedMm.root);

@@ -22,6 +22,13 @@ export type { BootConfig, DiskBackend, HostDoor, Kernel, KernelState } from './s
 export { blankMachine, freeze, thaw, type FrozenMachine } from './freeze.ts';
 export { applyInput, type MachineInput } from './boot/host-input.ts';
 export type { GuestEntry, HostAsk } from './boot/host-state.ts';
+export { terminalOfCommand } from './boot/host-input.ts';
+export { readCounters, type Counter } from './observe/counters.ts';
+export { interruptCounts, runQueueLatency, viewCpus } from './observe/cpus.ts';
+export { viewDisks } from './observe/disks.ts';
+export { cachedFiles, frameMap, memoryCounters, viewMemory, viewMemoryPressure, viewSwap, viewVm } from './observe/memory.ts';
+export { inspectTask, viewTasks } from './observe/tasks.ts';
+export { consoleNames, recentOutput } from './observe/terminals.ts';
 export { step, idleUntilNs, machineNs, type StepResult } from './trap/loop.ts';
 export { enableTracepoints, takeEvents, traceHash } from './trace/recorder.ts';
 export { tracepoints } from './trace/tracepoint.ts';
@@ -45,8 +52,8 @@ export function powerOn(options: PowerOn, door: HostDoor): Kernel {
     time: { cpuNs: new Float64Array(config.cpuCount), wallBaseNs }, timers: { heap: [], lastId: 0 },
     random: newRandom(config.seed), log: newKernelLog(), trace: newTraceState(), board: newBoardState(config.cpuCount),
     sched: newSchedState(config.cpuCount), process: newProcessState(config), memory: newMemoryState(config),
-    block: newBlockState(), vfs: newVfsState(), tty: newTtyState(), trap: newTrapState(), ipc: newIpcState(), net: newNetState(),
-    host: newHostState(), machine, door, recorder: { events: null }, cache: {},
+    block: newBlockState(config, door.disks), vfs: newVfsState(), tty: newTtyState(config), trap: newTrapState(), ipc: newIpcState(), net: newNetState(),
+    host: newHostState(), machine, door, recorder: { events: null, slices: null }, cache: {},
   }; // prettier-ignore
   if (hashTrace) listenToAll(kernel);
   startFirstTasks(kernel);

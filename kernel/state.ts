@@ -8,7 +8,7 @@ import type { RandomState } from './lib/random.ts';
 import type { MemoryState } from './mm/state.ts';
 import type { NetState } from './net/state.ts';
 import type { ProcessState } from './process/state.ts';
-import type { SchedState } from './sched/state.ts';
+import type { RanSlice, SchedState } from './sched/state.ts';
 import type { Task, Tid } from './sched/task.ts';
 import type { TimeState } from './time/clock.ts';
 import type { TimerState } from './time/timers.ts';
@@ -75,7 +75,7 @@ export interface Kernel extends KernelState {
   readonly machine: Machine;
   readonly door: HostDoor;
   /** Recorded events that the host has not taken yet: output, never read back. */
-  recorder: { events: RecordedEvents | null };
+  recorder: { events: RecordedEvents | null; slices: RanSlice[] | null };
   /** Derived data, droppable at any instant: folders keep what they can compute again under their own name. */
   cache: Record<string, unknown>;
 }

@@ -74,7 +74,7 @@ function renderer() {
 /** The base image, from Debian's packages. */
 function image() {
   const cache = process.env.RINGSIDE_CACHE ?? join(homedir(), '.cache/ringside');
-  const found = existsSync(join(cache, 'images')) && readdirSync(join(cache, 'images')).some((name) => name.startsWith('base-'));
+  const found = existsSync(cache) && readdirSync(cache).some((name) => name.startsWith('base-') && name.endsWith('.ringside-image'));
   if (found) return;
   run('Building the base image from Debian packages (about a minute)', node, [join(root, 'electron/cli/ringside.ts'), 'images', 'build', 'base']);
 }

@@ -28,6 +28,10 @@ export interface Engine {
   readonly clock: PaceClock;
   readonly events: EngineEvents;
   running: boolean;
+  /** An answer came out: the portion ends here, so that those who await it come first. */
+  readonly pauses: { asked: boolean };
+  /** Called after each portion of steps, while the machine stands between two steps. */
+  afterPortion: () => void;
   /** Host ms spent in running steps. */
   busyMs: number;
   timer: NodeJS.Timeout | NodeJS.Immediate | null;
@@ -38,20 +42,29 @@ const PORTION_MS = 8;
 /** Steps between two looks at the host's clock; one step is at most 0.4 ms of virtual time. */
 const STEPS_A_LOOK = 4;
 
-/** The door through which the kernel's output reaches the engine's listeners. */
-export function doorOf(disks: Readonly<Record<string, DiskBackend>>, events: EngineEvents): HostDoor {
+/**
+ * The door through which the kernel's output reaches the engine's listeners. Answers ask for a pause: whoever awaits one
+ * then goes on at this very step, however fast the host is, and a run with inputs that hang on answers repeats exactly.
+ */
+export function doorOf(disks: Readonly<Record<string, DiskBackend>>, events: EngineEvents, pauses: { asked: boolean }): HostDoor {
   return {
     disks,
     terminalOutput: (terminal, bytes) => events.terminalOutput(terminal, bytes.slice()),
     commandOutput: (command, stream, bytes) => events.commandOutput(command, stream, bytes.slice()),
-    commandExited: (command, status) => events.commandExited(command, status),
-    requestDone: (request, result) => events.requestDone(request, result),
+    commandExited: (command, status) => {
+      pauses.asked = true;
+      events.commandExited(command, status);
+    },
+    requestDone: (request, result) => {
+      pauses.asked = true;
+      events.requestDone(request, result);
+    },
   };
 }
 
-export function newEngine(kernel: Kernel, events: EngineEvents, pace: Pace): Engine {
+export function newEngine(kernel: Kernel, events: EngineEvents, pauses: { asked: boolean }, pace: Pace): Engine {
   const clock = newPaceClock(pace, performance.now(), machineNs(kernel));
-  return { kernel, clock, events, running: false, busyMs: 0, timer: null };
+  return { kernel, clock, events, running: false, pauses, afterPortion: () => undefined, busyMs: 0, timer: null };
 }
 
 /** Lets the machine run until it is paused, goes off or breaks. */
@@ -115,11 +128,14 @@ function portion(engine: Engine): void {
         waitMs = (machineNs(kernel) - limitNs) / 1e6;
         break;
       }
-      if (runSteps(kernel) !== 'ran') {
+      if (runSteps(engine) !== 'ran') {
         waitMs = Infinity;
         break;
       }
+      if (engine.pauses.asked) break;
     }
+    engine.pauses.asked = false;
+    engine.afterPortion();
   } catch (error) {
     stop(engine, asError(error));
     return;
@@ -133,11 +149,11 @@ function portion(engine: Engine): void {
   if (waitMs !== Infinity) schedule(engine, waitMs);
 }
 
-function runSteps(kernel: Kernel): 'ran' | 'idle' | 'off' {
+function runSteps({ kernel, pauses }: Engine): 'ran' | 'idle' | 'off' {
   for (let i = 0; i < STEPS_A_LOOK; i++) {
     const result = step(kernel);
     if (result !== 'ran') return result;
-    if (idleUntilNs(kernel) !== -Infinity) return 'ran';
+    if (pauses.asked || idleUntilNs(kernel) !== -Infinity) return 'ran';
   }
   return 'ran';
 }

@@ -27,7 +27,7 @@ async function ask(machine: OpenMachine, wanted: HostAsk): Promise<unknown> {
     return await askGuest(machine, wanted);
   } catch (error) {
     if (!(error instanceof GuestError)) throw error;
-    const path = 'path' in wanted ? fromGuest(wanted.path) : '';
+    const path = fromGuest(wanted.path);
     throw new ProtocolError(error.errno, `${path}: ${MEANING[error.errno] ?? error.errno}.`);
   }
 }

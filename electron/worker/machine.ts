@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly hashTrace?: boolean;
   /** Boot even when the file holds a saved state. */
   readonly boot?: boolean;
+  /** Go on from this snapshot. */
+  readonly snapshot?: string;
   /** CLOCK_REALTIME at power-on, ns; the host's now when left out. */
   readonly wallBaseNs?: number;
 }
@@ -80,12 +82,13 @@ export function openMachine(file: MachineFile, options: MachineOptions): OpenMac
     inputTaken: (entry: LoggedInput) => file.appendInput(entry),
     stopped: (problem) => stop(machine, problem),
   };
-  const disks = { vda: file.disk('vda'), vdb: file.disk('vdb') };
-  const door = doorOf(disks, events);
-  const { kernel, resumed } = (options.boot === true ? null : resume(file, door)) ?? { kernel: boot(file, options, door), resumed: false };
+  const disks = Object.fromEntries(file.diskNames().map((name) => [name, file.disk(name)]));
+  const pauses = { asked: false };
+  const door = doorOf(disks, events, pauses);
+  const { kernel, resumed } = (options.boot === true ? null : resume(file, door, options.snapshot)) ?? { kernel: boot(file, options, door), resumed: false };
   const lastId = kernel.host.lastCommand;
   const machine: OpenMachine = {
-    file, engine: newEngine(kernel, events, options.pace), listeners, commands, requests, resumed, lastId, stopped: null,
+    file, engine: newEngine(kernel, events, pauses, options.pace), listeners, commands, requests, resumed, lastId, stopped: null,
   }; // prettier-ignore
   return machine;
 }
@@ -97,11 +100,14 @@ function boot(file: MachineFile, options: MachineOptions, door: HostDoor): Kerne
   return powerOn({ ...bootConfigOf(file), wallBaseNs, hashTrace: options.hashTrace ?? false }, door);
 }
 
-/** The machine as it was saved at its last close, or null when there is nothing that may be resumed. */
-function resume(file: MachineFile, door: HostDoor): { kernel: Kernel; resumed: boolean } | null {
-  if (file.findRunning() === undefined) return null;
-  const { machine, ram } = blankMachine(bootConfigOf(file));
-  const loaded = file.loadRunning({ ram, isZeroed: true }, (state) => asKernelState(state, bootConfigOf(file)));
+/** The machine as a snapshot or its last close left it, or null when there is nothing that may be resumed. */
+function resume(file: MachineFile, door: HostDoor, snapshot: string | undefined): { kernel: Kernel; resumed: boolean } | null {
+  if (snapshot === undefined && file.findRunning() === undefined) return null;
+  const config = bootConfigOf(file);
+  const { machine, ram } = blankMachine(config);
+  const target = { ram, isZeroed: true };
+  const check = (state: unknown): KernelState => asKernelState(state, config);
+  const loaded = snapshot === undefined ? file.loadRunning(target, check) : file.loadSnapshot(snapshot, target, check);
   return loaded === undefined ? null : { kernel: thaw(machine, loaded.kernel, loaded.cpus, door), resumed: true };
 }
 
@@ -173,9 +179,14 @@ export async function askGuest(machine: OpenMachine, ask: HostAsk): Promise<unkn
     feedMachine(machine, { kind: 'request', id, ask });
   });
   if (typeof result === 'object' && result !== null && 'errno' in result) {
-    throw new GuestError(String(result.errno), 'path' in ask ? ask.path : ask.kind);
+    throw new GuestError(String(result.errno), ask.path);
   }
   return result;
+}
+
+/** Waits until the start scripts are over. */
+export async function untilBooted(machine: OpenMachine): Promise<void> {
+  if (!machine.engine.kernel.host.booted) await askGuest(machine, { kind: 'stat', path: '/' });
 }
 
 /** Writes the whole machine into its file, so that opening it goes on from here. It must be paused. */

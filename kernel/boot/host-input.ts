@@ -91,3 +91,8 @@ function sendHostSignal(kernel: Kernel, pid: number, signal: number): void {
   if (process === undefined || signal < 1 || signal > 64) return;
   signalProcess(kernel, process, { signal, code: SI_KERNEL, errno: 0, pid: 0, uid: 0, status: 0, address: 0, value: 0n });
 }
+
+/** The terminal on which a host command runs; undefined when there is no such command, '' for pipes. */
+export function terminalOfCommand(kernel: Kernel, id: number): string | undefined {
+  return kernel.host.commands.get(id)?.terminal;
+}

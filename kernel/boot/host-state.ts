@@ -48,8 +48,7 @@ export type HostAsk =
   | { readonly kind: 'write'; readonly path: string; readonly bytes: Uint8Array; readonly mode: number; readonly owner: string }
   | { readonly kind: 'mkdir'; readonly path: string; readonly owner: string }
   | { readonly kind: 'rename'; readonly path: string; readonly to: string }
-  | { readonly kind: 'remove'; readonly path: string }
-  | { readonly kind: 'sync' };
+  | { readonly kind: 'remove'; readonly path: string };
 
 export interface HostState {
   commands: Map<number, HostCommand>;

@@ -12,7 +12,7 @@ import { classOfPolicy, schedulingClasses } from './classes/index.ts';
 import type { SchedulingClass } from './classes/class.ts';
 import type { PolicyName, SchedEntity } from './entity.ts';
 import { schedMigrate, schedSwitch, schedWakeup } from './events.ts';
-import type { RunQueue } from './state.ts';
+import type { RanSlice, RunQueue } from './state.ts';
 import type { Task } from './task.ts';
 import { leaveQueues } from './wait-queue.ts';
 
@@ -189,6 +189,7 @@ function switchTo(kernel: Kernel, queue: RunQueue, previous: Task | null, next: 
   const { cpu } = queue;
   if (isOn(kernel, schedSwitch)) traceSwitch(kernel, previous, next);
   if (previous !== null) {
+    if (kernel.recorder.slices !== null) noteSlice(kernel, kernel.recorder.slices, previous);
     previous.sched.onCpu = false;
     previous.sched.lastRanNs = now(kernel);
     if (previous.mm !== null && previous.kernelThread === null) saveContext(kernel.machine, cpu, previous.context);
@@ -213,6 +214,15 @@ function switchTo(kernel: Kernel, queue: RunQueue, previous: Task | null, next: 
     loadPageTable(kernel, queue, next);
   }
 }
+
+/** A slice that has just ended, for the live timeline. A reader that does not come loses the oldest. */
+function noteSlice(kernel: Kernel, slices: RanSlice[], task: Task): void {
+  const startNs = task.sched.lastRanNs;
+  slices.push({ cpu: kernel.cpu, tid: task.tid, comm: task.comm, startNs, durationNs: now(kernel) - startNs, left: stateLetter(task) });
+  if (slices.length > MOST_SLICES) slices.splice(0, MOST_SLICES / 2);
+}
+
+const MOST_SLICES = 20_000;
 
 /** Brings the CPU's page-table root in line with the task's memory, which exec may have changed. */
 export function loadPageTable(kernel: Kernel, queue: RunQueue, task: Task): void {

@@ -65,3 +65,14 @@ export const newSchedState = (cpuCount: number): SchedState => ({
 
 /** Linux samples the load every 5 s. */
 export const LOAD_INTERVAL_NS = 5_000_000_000;
+
+/** What a CPU ran without a break, as the live timeline shows it. */
+export interface RanSlice {
+  readonly cpu: number;
+  readonly tid: number;
+  readonly comm: string;
+  readonly startNs: number;
+  readonly durationNs: number;
+  /** The task's state as it left. */
+  readonly left: string;
+}

@@ -60,7 +60,8 @@ export interface Task {
   /** clone's CLONE_CHILD_CLEARTID address (0: none), set_robust_list head. */
   clearChildTid: number;
   robustList: number;
-  rseq: { address: number; length: number; signature: number } | null;
+  /** `switches`: value of sched.switchCount when the struct in user memory was brought up to date. */
+  rseq: { address: number; length: number; signature: number; switches: number } | null;
   startNs: number;
   /** Time accounting, virtual ns. */
   userNs: number;

@@ -10,6 +10,7 @@ import { run, setTsc } from '../machine/index.ts';
 import { accountTask, leaveIdle, loadPageTable, runQueueOf, schedule } from '../sched/core.ts';
 import { kernelThreads } from '../sched/kernel-thread.ts';
 import { signalPending } from '../sched/signal-pending.ts';
+import { wakeUp } from '../sched/wait-queue.ts';
 import type { RunQueue } from '../sched/state.ts';
 import type { Task } from '../sched/task.ts';
 import { deliverSignals } from '../signal/deliver.ts';
@@ -36,6 +37,7 @@ export function step(kernel: Kernel): StepResult {
   const queue = nextBusyCpu(kernel);
   const eventNs = nextEventNs(kernel);
   if (queue === null) {
+    if (!kernel.host.booted && isConsoleReady(kernel)) return finishBoot(kernel);
     if (eventNs === Infinity) return 'idle';
     kernel.cpu = 0;
     kernel.trap.steps++;
@@ -52,8 +54,23 @@ export function step(kernel: Kernel): StepResult {
   return 'ran';
 }
 
+/** A program waits for keys on a terminal: the start scripts are over. */
+function isConsoleReady(kernel: Kernel): boolean {
+  for (const task of kernel.tasks.values()) if (task.wchan === 'n_tty_read') return true;
+  return false;
+}
+
+/** Lets the commands go that the host gave before the system was up. */
+function finishBoot(kernel: Kernel): StepResult {
+  kernel.trap.steps++;
+  kernel.host.booted = true;
+  wakeUp(kernel, kernel.host.bootWait);
+  return 'ran';
+}
+
 /** When all CPUs are idle: the virtual time of the next event; -Infinity while one is busy. */
 export function idleUntilNs(kernel: Kernel): number {
+  if (!kernel.host.booted && isConsoleReady(kernel)) return -Infinity;
   return nextBusyCpu(kernel) === null ? nextEventNs(kernel) : -Infinity;
 }
 

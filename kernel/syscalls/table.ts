@@ -1,0 +1,51 @@
+// Every system call by number. A family is a file of declarations; all its exports that are declarations count.
+import type { SyscallDeclaration } from './declare.ts';
+import * as credentialsCalls from './credentials.ts';
+import * as epollCalls from './epoll.ts';
+import * as eventfdCalls from './eventfd.ts';
+import * as execCalls from './exec.ts';
+import * as futexCalls from './futex.ts';
+import * as ioctlCalls from './ioctl.ts';
+import * as limitsCalls from './limits.ts';
+import * as pipeCalls from './pipe.ts';
+import * as pollCalls from './poll.ts';
+import * as processCalls from './process.ts';
+import * as schedCalls from './sched.ts';
+import * as signalsCalls from './signals.ts';
+import * as timeCalls from './time.ts';
+import * as waitCalls from './wait.ts';
+
+const families: readonly Readonly<Record<string, unknown>>[] = [
+  credentialsCalls,
+  epollCalls,
+  eventfdCalls,
+  execCalls,
+  futexCalls,
+  ioctlCalls,
+  limitsCalls,
+  pipeCalls,
+  pollCalls,
+  processCalls,
+  schedCalls,
+  signalsCalls,
+  timeCalls,
+  waitCalls,
+];
+
+const isDeclaration = (value: unknown): value is SyscallDeclaration =>
+  typeof value === 'object' && value !== null && 'number' in value && 'run' in value && 'args' in value;
+
+function buildTable(): (SyscallDeclaration | undefined)[] {
+  const table: (SyscallDeclaration | undefined)[] = [];
+  for (const family of families) {
+    for (const declaration of Object.values(family)) {
+      if (!isDeclaration(declaration)) continue;
+      if (table[declaration.number] !== undefined) throw new Error(`Two system calls have the number ${declaration.number}: ${declaration.name}`);
+      table[declaration.number] = declaration;
+    }
+  }
+  return table;
+}
+
+/** Declarations by number; undefined gives ENOSYS. */
+export const syscallTable: readonly (SyscallDeclaration | undefined)[] = buildTable();
