@@ -43,8 +43,13 @@ const call = instruction({
       return e.jumpRelative(target);
     }
     const to = e.read(target);
+    // CPUs store the return address before they look at the target; RSP moves only after both
+    const top = e.sub(e.register(RSP), i64.const(8));
+    const host = e.hostAt(top, 8, 'write');
+    e.emit(i64.store(host, e.nextRip()));
+    e.doneAt(host);
     raiseUnlessCanonical(e, to);
-    e.push(e.nextRip());
+    e.setRegister(RSP, top);
     e.jumpTo(to);
   },
 });

@@ -73,6 +73,18 @@ function stringHelper(operation: Operation, size: Size): Helper {
           setRegister(f, RCX, i64.and(i64.sub(count.get, elements), mask));
         });
       };
+      // Elements before a fault leave no flags behind
+      const compares = operation === 'cmps' || operation === 'scas';
+      const flagFields = [CONTEXT.flagA, CONTEXT.flagB, CONTEXT.flagResult, CONTEXT.flagKind] as const;
+      const before = compares ? flagFields.map((field) => f.let('i64', i64.load(f.context, field))) : [];
+      const giveUp = (): void => {
+        flagFields.forEach((field, i) => {
+          const value = before[i];
+          const store = field === CONTEXT.flagKind ? i64.store32 : i64.store;
+          if (value !== undefined) f.emit(store(f.context, value, field));
+        });
+        f.emit(ret(i32.const(1)));
+      };
       f.loop((leave, again) => {
         f.when(
           repeat,
@@ -81,23 +93,23 @@ function stringHelper(operation: Operation, size: Size): Helper {
         );
         f.when(i64.eqz(count.get), () => f.emit(ret(i32.const(0))));
         const size32 = i32.const(size);
+        const readTarget = (access: 'hostRead' | 'hostWrite'): void => {
+          target.set(i64.and(registerOf(f, RDI), mask));
+          targetHost.set(f.call(access, f.context, target.get, size32));
+          f.when(i32.eqz(targetHost.get), giveUp);
+        };
+        if (operation === 'cmps') {
+          // RDI first, as CPUs do. Both may cross a page, and there is one scratch area for reading: keep the element
+          readTarget('hostRead');
+          f.emit(i64.store(f.context, f.let('i64', LOAD[size](targetHost.get)), CONTEXT.scratch));
+          targetHost.set(i32.add(f.context, i32.const(CONTEXT.scratch)));
+        }
         if (uses.source) {
           source.set(i64.add(i64.and(registerOf(f, RSI), mask), base));
           sourceHost.set(f.call('hostRead', f.context, source.get, size32));
-          f.when(i32.eqz(sourceHost.get), () => f.emit(ret(i32.const(1))));
+          f.when(i32.eqz(sourceHost.get), giveUp);
         }
-        if (uses.target) {
-          target.set(i64.and(registerOf(f, RDI), mask));
-          const access = operation === 'movs' || operation === 'stos' ? 'hostWrite' : 'hostRead';
-          if (operation === 'cmps') {
-            // Both may cross a page, and there is one scratch area for reading: keep the first element
-            const kept = f.let('i64', LOAD[size](sourceHost.get));
-            f.emit(i64.store(f.context, kept, CONTEXT.scratch));
-            sourceHost.set(i32.add(f.context, i32.const(CONTEXT.scratch)));
-          }
-          targetHost.set(f.call(access, f.context, target.get, size32));
-          f.when(i32.eqz(targetHost.get), () => f.emit(ret(i32.const(1))));
-        }
+        if (uses.target && operation !== 'cmps') readTarget(compares ? 'hostRead' : 'hostWrite');
         if (uses.bulk) {
           // As many elements as lie in both pages
           const room = (address: Code): Code => i64.sub(i64.const(4096), i64.and(address, i64.const(4095)));
