@@ -18,6 +18,8 @@ export function useCanvas(
 ): () => void {
   let frame = 0;
   let observer: ResizeObserver | undefined;
+  let seer: IntersectionObserver | undefined;
+  let seen = true;
 
   function redraw(): void {
     frame = 0;
@@ -25,7 +27,7 @@ export function useCanvas(
     const context = element?.getContext('2d');
     if (element === null || context === null || context === undefined) return;
     const { clientWidth: width, clientHeight: height } = element;
-    if (width === 0 || height === 0) return;
+    if (width === 0 || height === 0 || !seen) return;
     const ratio = window.devicePixelRatio;
     if (element.width !== Math.round(width * ratio)) element.width = Math.round(width * ratio);
     if (element.height !== Math.round(height * ratio)) element.height = Math.round(height * ratio);
@@ -41,15 +43,24 @@ export function useCanvas(
 
   function observe(element: HTMLCanvasElement | null): void {
     observer?.disconnect();
-    if (element !== null) observer?.observe(element);
+    seer?.disconnect();
+    if (element !== null) {
+      observer?.observe(element);
+      seer?.observe(element);
+    }
     request();
   }
   onMounted(() => {
     observer = new ResizeObserver(request);
+    seer = new IntersectionObserver((entries) => {
+      seen = entries.at(-1)?.isIntersecting ?? true;
+      if (seen) request();
+    });
     watch(canvas, observe, { immediate: true, flush: 'post' }); // it may come and go with v-if
   });
   onUnmounted(() => {
     observer?.disconnect();
+    seer?.disconnect();
     cancelAnimationFrame(frame);
   });
   watch([palette, ...sources], request);

@@ -27,8 +27,13 @@ export function applyTheme(theme: 'light' | 'dark'): void {
   document.documentElement.dataset['theme'] = theme;
   const style = getComputedStyle(document.documentElement);
   const colour = { ...unset };
-  for (const name of NAMES) colour[name] = style.getPropertyValue(`--${name}`).trim();
+  for (const name of NAMES) colour[name] = sixDigits(style.getPropertyValue(`--${name}`).trim());
   palette.value = { dark: theme === 'dark', colour };
+}
+
+/** The bundler shortens #ffffff to #fff, which Monaco does not take. */
+function sixDigits(colour: string): string {
+  return /^#[\da-f]{3}$/i.test(colour) ? colour.replace(/[\da-f]/gi, '$&$&') : colour;
 }
 
 /** Neighbouring ids get hues far apart (golden angle), the same in every panel. */

@@ -3,7 +3,7 @@
  * the time cursor. Arrays are shallow; a frame is never changed once it is here.
  */
 import { defineStore } from 'pinia';
-import { computed, ref, shallowRef, watch } from 'vue';
+import { computed, markRaw, ref, shallowRef, watch } from 'vue';
 import type { TaskFrame, TelemetryFrame } from '../../electron/protocol/frames.ts';
 import { append, clearHistory, newHistory } from '../charts/history.ts';
 import { connection, protocol } from '../protocol-client.ts';
@@ -13,13 +13,15 @@ import { useMachineStore } from './machine.ts';
 import { figuresOf, metricNames } from './metrics.ts';
 import { useTimeCursorStore } from './time-cursor.ts';
 
-const RATE_HZ = 15;
+const RATE_HZ = 12;
 const HISTORY_FRAMES = 12_000;
 const MOST_KEYFRAMES = 900;
 const KEYFRAME_NS = 1e9;
 const KEEP_SLICES_NS = 60e9;
 /** Rates in words and tables are taken over about this time. */
 const RATE_SPAN_NS = 0.9e9;
+/** Drawn rates are taken over this time, so that one busy frame is not a needle. */
+const SMOOTH_NS = 0.2e9;
 
 export interface TaskRow extends TaskFrame {
   /** Of one CPU, over the last second; NaN while it cannot be known. */
@@ -34,8 +36,9 @@ export const useTelemetryStore = defineStore('telemetry', () => {
   const latest = shallowRef<TelemetryFrame | null>(null);
   /** The frame that rates of `latest` are taken against: about a second older. */
   const earlier = shallowRef<TelemetryFrame | null>(null);
-  const history = newHistory(metricNames, HISTORY_FRAMES);
-  const lanes = newLiveLanes();
+  // raw: a proxy around columns would cost more than drawing them
+  const history = markRaw(newHistory(metricNames, HISTORY_FRAMES));
+  const lanes = markRaw(newLiveLanes());
   /** Grows with every frame: pictures of `history` and `lanes` watch it. */
   const version = ref(0);
   const keyframes = shallowRef<TelemetryFrame[]>([]);
@@ -60,7 +63,8 @@ export const useTelemetryStore = defineStore('telemetry', () => {
       tasks.value = frame.tasks;
       tasksAtNs = frame.virtualNs;
     }
-    append(history, frame.virtualNs, figuresOf(frame, last));
+    const before = recent.findLast((old) => frame.virtualNs - old.virtualNs >= SMOOTH_NS) ?? recent[0] ?? null;
+    append(history, frame.virtualNs, figuresOf(frame, before));
     addSlices(lanes, frame, KEEP_SLICES_NS);
     recent.push(frame);
     while (recent.length > 2 && frame.virtualNs - (recent[1]?.virtualNs ?? 0) >= RATE_SPAN_NS) recent.shift();
