@@ -13,6 +13,7 @@ import { newScan, shrinkLists } from './reclaim.ts';
 import { takeKeptFrame } from './reservation.ts';
 import type { OwnerKind } from './memory-state.ts';
 import { currentTask, waitForMemory } from './waiting.ts';
+import { flushSoon } from './write-back.ts';
 
 const directBegin = tracepoint('vmscan', 'mm_vmscan_direct_reclaim_begin', {
   order: 's32',
@@ -66,7 +67,7 @@ function makeRoom(kernel: Kernel): number | Failure {
   if (directReclaim(kernel) && memory.freePages > 0) return 0;
   if (memory.freePages > memory.watermarks.min) return 0;
   if (memory.writebackPages > 0 || memory.dirtyPages > 0) {
-    if (memory.dirtyPages > 0) wakeUp(kernel, memory.flusherWait);
+    if (memory.dirtyPages > 0) flushSoon(kernel);
     if (memory.writebackPages > 0 || memory.dirtyPages > memory.watermarks.min) return waitForMemory(kernel);
   }
   const verdict = outOfMemory(kernel, task);

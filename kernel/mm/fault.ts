@@ -361,3 +361,14 @@ function copyFromSwapCache(
   putFrame(kernel, frame);
   return failed(copy) ? copy : 0;
 }
+
+/** swapoff brings a page back that nobody has touched. */
+export function restoreSwapped(
+  kernel: Kernel,
+  mm: Mm,
+  vma: Vma,
+  address: number,
+  pte: number,
+): number | Failure {
+  return fillFromSwap(kernel, mm, vma, address, pte, false);
+}

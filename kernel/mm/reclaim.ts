@@ -5,7 +5,6 @@ import { assert } from '../lib/assert.ts';
 import type { Kernel } from '../state.ts';
 import { charge, now } from '../time/clock.ts';
 import { emit, isOn, tracepoint, U64 } from '../trace/tracepoint.ts';
-import { wakeUp } from '../sched/wait-queue.ts';
 import { detachPage, isSwapBacked, removePage, setDirty, spaceOfFrame } from './cache-pages.ts';
 import { lastOf } from './frame-lists.ts';
 import { activatePage, addToLru, moveOnLru, removeFromLru } from './lru.ts';
@@ -22,6 +21,7 @@ import {
 } from './swap.ts';
 import { giveSlot, noteEviction, writeToSwap } from './swap-out.ts';
 import { leaveShadow } from './workingset.ts';
+import { flushSoon } from './write-back.ts';
 
 const shrinkInactiveEvent = tracepoint('vmscan', 'mm_vmscan_lru_shrink_inactive', {
   nid: 's32', nr_scanned: U64, nr_reclaimed: U64, nr_writeback: U64, priority: 's32', flags: 'text',
@@ -78,7 +78,7 @@ export function shrinkLists(kernel: Kernel, scan: Scan, priority: number, target
   }
   if (scan.cpuMask !== 0) flushCpus(kernel, scan.cpuMask);
   scan.cpuMask = 0;
-  if (scan.dirty > 0) wakeUp(kernel, memory.flusherWait);
+  if (scan.dirty > 0) flushSoon(kernel);
 }
 
 /** How many pages of each kind to look at (get_scan_count): by size and swappiness. */

@@ -78,6 +78,8 @@ pageIoCompletions['swap-write'] = (kernel, io, ok) => {
   wakePage(kernel, frame);
   if (memory.freePages > memory.watermarks.min && memory.freeWait.waiters.size > 0)
     wakeUp(kernel, memory.freeWait);
+  const isShort = memory.freePages < memory.watermarks.high && memory.writebackPages < 32;
+  if (isShort && memory.kswapdWait.waiters.size > 0) wakeUp(kernel, memory.kswapdWait);
 };
 
 /** Leaves a shadow, so that a fault which comes soon is seen as thrashing (mm/workingset.c). */

@@ -63,6 +63,12 @@ export function armFlusher(kernel: Kernel): void {
   });
 }
 
+/** Reclaim met dirty file pages: what is dirty now is written, however young. */
+export function flushSoon(kernel: Kernel): void {
+  kernel.memory.flushAllUntilNs = now(kernel);
+  wakeUp(kernel, kernel.memory.flusherWait);
+}
+
 timerActions['write-back'] = (kernel) => {
   kernel.memory.flusherTimer = 0;
   wakeUp(kernel, kernel.memory.flusherWait);
