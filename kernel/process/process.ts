@@ -49,6 +49,8 @@ export interface Process {
   /** prctl(PR_SET_TIMERSLACK), ioprio_set(2). */
   timerSlackNs: number;
   ioPriority: number;
+  /** MEMBARRIER_CMD_REGISTER_* that were made. */
+  membarrier: number;
   /** Times and counts of children that were waited for. */
   childrenUsage: Usage;
   /** Of threads that are gone. */
@@ -125,6 +127,7 @@ export function newProcess(pid: Tid, parent: Tid, from: Process | null, startNs:
     personality: from?.personality ?? 0,
     timerSlackNs: from?.timerSlackNs ?? 50_000,
     ioPriority: from?.ioPriority ?? 0,
+    membarrier: from?.membarrier ?? 0,
     childrenUsage: newUsage(),
     goneUsage: newUsage(),
     itimers: noItimers(),

@@ -1,8 +1,9 @@
 // What process/ keeps for the whole machine: pid allocation, names of the host, futexes and the vDSO's pages.
 import type { BootConfig } from '../state.ts';
+import type { AddressSpace } from '../mm/address-space.ts';
 import type { Tid } from '../sched/task.ts';
-import type { FutexState } from './futex.ts';
-import { newFutexState } from './futex.ts';
+import { newWaitQueue, type WaitQueue } from '../sched/wait-queue.ts';
+import { newFutexState, type FutexState } from './futex.ts';
 
 export interface ProcessState {
   lastPid: Tid;
@@ -22,10 +23,14 @@ export interface ProcessState {
   /** /proc/sys/kernel/randomize_va_space. */
   randomizeVaSpace: number;
   futexes: FutexState;
-  /** Frames of the vDSO image and of its [vvar] page; empty until the first exec. */
-  vdsoFrames: number[];
-  vvarFrame: number;
-  nextTimerId: number;
+  /** Pages of the vDSO and its [vvar]; null until the first exec. */
+  vdso: AddressSpace | null;
+  /** syslog(2): the first line that READ and READ_ALL show. */
+  logReadAt: number;
+  logClearedAt: number;
+  logArrived: WaitQueue;
+  /** First frame of each task's kernel stack, by tid. */
+  kernelStacks: Map<Tid, number>;
 }
 
 export const newProcessState = (config: BootConfig): ProcessState => ({
@@ -40,7 +45,9 @@ export const newProcessState = (config: BootConfig): ProcessState => ({
   ctrlAltDelReboots: true,
   randomizeVaSpace: 2,
   futexes: newFutexState(),
-  vdsoFrames: [],
-  vvarFrame: 0,
-  nextTimerId: 1,
+  vdso: null,
+  logReadAt: 0,
+  logClearedAt: 0,
+  logArrived: newWaitQueue(),
+  kernelStacks: new Map(),
 });

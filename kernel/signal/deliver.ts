@@ -47,7 +47,7 @@ function deliverOne(kernel: Kernel, task: Task): 'delivered' | 'none' | 'away' {
   if (process.groupExit !== null || process.execTask !== 0) {
     const dying = process.groupExit !== null || process.execTask !== task.tid;
     if (dying) {
-      ways.endTask(kernel, task, process.groupExit?.status ?? 0);
+      ways.endThread(kernel, task, process.groupExit?.status ?? 0);
       return 'away';
     }
   }
@@ -87,7 +87,7 @@ function takeDefault(kernel: Kernel, task: Task, signal: number, take: () => Sig
   }
   take();
   process.groupExit ??= { status: killedStatus(signal, dumped) };
-  ways.endTask(kernel, task, process.groupExit.status);
+  ways.endProcess(kernel, task, process.groupExit.status);
   return 'away';
 }
 

@@ -5,8 +5,9 @@ import type { Kernel } from '../state.ts';
 import type { Task } from '../sched/task.ts';
 
 export interface UpwardWays {
-  /** Ends the running task as part of its dying process, with this wait status. May give BLOCKED: call again. */
-  endTask(kernel: Kernel, task: Task, waitStatus: number): number | Failure;
+  /** Ends the running thread, or its whole process, with this wait status. May give BLOCKED: call again. */
+  endThread(kernel: Kernel, task: Task, waitStatus: number): number | Failure;
+  endProcess(kernel: Kernel, task: Task, waitStatus: number): number | Failure;
   /** Writes a core file where the limits allow one; gives whether it did, or BLOCKED. */
   dumpCore(kernel: Kernel, task: Task, signal: number): boolean | Failure;
   readUser(kernel: Kernel, task: Task, address: number, length: number): Uint8Array | Failure;
@@ -19,7 +20,8 @@ const unset = (): never => {
 };
 
 export const ways: UpwardWays = {
-  endTask: unset,
+  endThread: unset,
+  endProcess: unset,
   dumpCore: unset,
   readUser: unset,
   writeUser: unset,

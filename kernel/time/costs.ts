@@ -16,6 +16,7 @@ export const costs = {
   copyPage: { ns: 200, source: 'copying 4 KiB at about 20 GB/s' },
   zeroPage: { ns: 100, source: 'clearing 4 KiB at about 40 GB/s' },
   fork: { ns: 40_000, source: order },
+  clone: { ns: 12_000, source: order },
   exec: { ns: 120_000, source: order },
   exit: { ns: 15_000, source: order },
   pathComponent: { ns: 120, source: order },
