@@ -17,6 +17,7 @@ export interface Machine {
   readonly core: {
     run(context: number, budget: number): number;
     walk(context: number, linear: bigint, access: number): number;
+    translate(context: number, low: number, high: number, access: number): number;
     flagBits(context: number): number;
     setFlagBits(context: number, word: number): void;
   };

@@ -88,6 +88,7 @@ export function createMachine(config: MachineConfig): Machine {
     core: {
       run: exported('run'),
       walk: isWalk(walk) ? walk : () => 0,
+      translate: exported('translate'),
       flagBits: exported('flagBits'),
       setFlagBits: exported('setFlagBits'),
     },
@@ -141,7 +142,8 @@ export function translate(
   address: number,
   access: keyof typeof ACCESS,
 ): number {
-  const host = machine.core.walk(contextOf(cpu), BigInt(address), ACCESS[access]) >>> 0;
+  const high = Math.floor(address / 2 ** 32);
+  const host = machine.core.translate(contextOf(cpu), address - high * 2 ** 32, high, ACCESS[access]) >>> 0;
   return host === 0 ? -1 : host - RAM_BASE;
 }
 

@@ -4,7 +4,7 @@
 import { CONTEXT } from '../layout.ts';
 import type { ContextField, Emitter } from './emitter.ts';
 import type { Code, Type } from './wasm.ts';
-import { block, br, brIf, call, i32, i64, label, local, loop, when } from './wasm.ts';
+import { block, br, brIf, call, i32, i64, label, local, loop, unlikely, when } from './wasm.ts';
 
 export interface Body extends Emitter {
   /** The statements so far. */
@@ -63,6 +63,10 @@ export function createBody(context: Code, locals: Locals): Body {
     when(condition, then, otherwise) {
       const thenCode = collect(then);
       emit(when(condition, thenCode, otherwise === undefined ? undefined : collect(otherwise)));
+    },
+    unlikely(condition, then, otherwise) {
+      const thenCode = collect(then);
+      emit(unlikely(condition, thenCode, otherwise === undefined ? undefined : collect(otherwise)));
     },
     loop(body) {
       const out = label('leave');

@@ -11,9 +11,23 @@ import type { Locals } from './body.ts';
 import type { FormCode, Variant } from './emit.ts';
 import { emitHandler } from './emit.ts';
 import { wideFunctions } from './wide.ts';
-import { emitFlagBits, flagBitsBody } from './flags.ts';
+import { GENERAL_CONDITIONS, emitFlagBits, flagBitsBody } from './flags.ts';
 import type { Code, Label, Signature, Type } from './wasm.ts';
-import { block, br, brTable, callIndirect, i32, i64, label, local, loop, ret, when } from './wasm.ts';
+import {
+  block,
+  br,
+  brTable,
+  call,
+  callIndirect,
+  i32,
+  i64,
+  label,
+  local,
+  loop,
+  ret,
+  unlikely,
+  when,
+} from './wasm.ts';
 import type { FunctionCode, FunctionImport } from './wasm-module.ts';
 import { moduleBytes } from './wasm-module.ts';
 
@@ -80,8 +94,14 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
   const page = i64.and(local.get(target), i64.const(-4096));
   const findRecord: Code = [
     local.set(entry, executeEntry(local.get(target))),
-    when(i64.ne(i64.load(local.get(entry), CONTEXT.tlbExecute), page), exitAt(local.get(target), EXIT.fetch)),
-    local.set(entry, i32.load(local.get(entry), CONTEXT.tlbExecute + 8)),
+    unlikely(
+      i64.ne(i64.load(local.get(entry), CONTEXT.tlbExecute), page),
+      [
+        local.set(entry, call('fetchCode', ctx, local.get(target))),
+        unlikely(i32.eqz(local.get(entry)), exitAt(local.get(target), EXIT.fetch)),
+      ],
+      local.set(entry, i32.load(local.get(entry), CONTEXT.tlbExecute + 8)),
+    ),
     local.set(
       record,
       i32.load16_u(
@@ -91,7 +111,7 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
         ),
       ),
     ),
-    when(i32.eqz(rec), exitAt(local.get(target), EXIT.decode)),
+    unlikely(i32.eqz(rec), exitAt(local.get(target), EXIT.decode)),
     i64.store(ctx, page, CONTEXT.pageBase),
     local.set(
       record,
@@ -145,7 +165,7 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     dispatch = [block(at, dispatch), bodies[i] ?? []];
   });
   const step: Code = [
-    when(i32.eqz(local.get(remaining)), exitAt(recordAddress, EXIT.budget)),
+    unlikely(i32.eqz(local.get(remaining)), exitAt(recordAddress, EXIT.budget)),
     local.set(remaining, i32.sub(local.get(remaining), i32.const(1))),
     dispatch,
   ];
@@ -190,6 +210,7 @@ export function coreModule(
     ...mmuFunctions(memoryBytes),
     ...wideFunctions(),
     functionOf('flagBits', ['i32'], 'i32', (body) => flagBitsBody(body)),
+    ...Object.entries(GENERAL_CONDITIONS).map(([name, fill]) => functionOf(name, ['i32'], 'i32', (body) => fill(body))),
     functionOf('setFlagBits', ['i32', 'i32'], undefined, (body, _context, word) => {
       emitFlagBits(body, word);
       return [];

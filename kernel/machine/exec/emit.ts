@@ -10,7 +10,7 @@ import { createBody } from './body.ts';
 import type { InstructionEmitter } from './emitter.ts';
 import * as lazyFlags from './flags.ts';
 import type { Code, Label } from './wasm.ts';
-import { br, call, f32, f64, i32, i64, local, ret, when } from './wasm.ts';
+import { br, call, f32, f64, i32, i64, local, ret, unlikely } from './wasm.ts';
 import { v128 } from './wasm-simd.ts';
 
 /** How the address of a memory operand is computed: register operand, base + displacement, with index, with segment or 67h. */
@@ -111,13 +111,13 @@ function translationCode(
   const tlb = write ? CONTEXT.tlbWrite : CONTEXT.tlbRead;
   return [
     local.set(host, entry),
-    when(
-      i64.eq(i64.load(local.get(host), tlb), i64.and(last, i64.const(-4096))),
-      local.set(host, i32.add(i32.load(local.get(host), tlb + 8), i32.wrap_i64(linear))),
+    unlikely(
+      i64.ne(i64.load(local.get(host), tlb), i64.and(last, i64.const(-4096))),
       [
         local.set(host, call(write ? 'writeSlow' : 'readSlow', body.context, linear, i32.const(size))),
-        when(i32.eqz(local.get(host)), fault),
+        unlikely(i32.eqz(local.get(host)), fault),
       ],
+      local.set(host, i32.add(i32.load(local.get(host), tlb + 8), i32.wrap_i64(linear))),
     ),
   ];
 }
@@ -185,7 +185,7 @@ export function emitHandler(
     return operand.place;
   };
   const writeBack = (host: Code): void => {
-    body.when(i32.lt_u(host, i32.const(RAM_BASE)), () => body.emit(call('writeBack', context)));
+    body.unlikely(i32.lt_u(host, i32.const(RAM_BASE)), () => body.emit(call('writeBack', context)));
   };
   const enterMmx = (operand: PlacedOperand): void => {
     // A write to an MMX register sets its exponent to ones, TOP to 0 and all tags to valid (SDM 1 9.5.2)
@@ -348,10 +348,10 @@ export function emitHandler(
       body.emit(faultCode);
     },
     raiseIf(condition, vector, errorCode) {
-      body.when(condition, () => e.raise(vector, errorCode));
+      body.unlikely(condition, () => e.raise(vector, errorCode));
     },
     faultIf(condition) {
-      body.when(condition, () => body.emit(faultCode));
+      body.unlikely(condition, () => body.emit(faultCode));
     },
     privileged() {
       e.raiseIf(e.get('cpl'), VECTOR.generalProtection);

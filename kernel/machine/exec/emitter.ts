@@ -34,6 +34,8 @@ export interface Emitter {
   /** A local to assign; its first value must be set before it is read. */
   variable(type: Type): Variable;
   when(condition: Code, then: () => void, otherwise?: () => void): void;
+  /** The same for what rarely happens. */
+  unlikely(condition: Code, then: () => void, otherwise?: () => void): void;
   /** Repeats until leave() is emitted inside it; again() restarts. At the end of the body it repeats by itself. */
   loop(body: (leave: (condition?: Code) => void, again: (condition?: Code) => void) => void): void;
   /** Calls a helper of any family; yields its result. Helpers without a result: e.emit(e.call(…)). */

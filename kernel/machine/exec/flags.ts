@@ -100,7 +100,7 @@ export function carryFlag(body: Emitter): Code {
   return when(isSub, compare, i32.and(flagBits(body), i32.const(1)), 'i32');
 }
 
-/** i32 0/1. Conditions that a compare decides are inlined for kind sub; the rest asks flagBits. */
+/** i32 0/1. Conditions that a compare decides are inlined for kind sub; the rest asks the function `conditionN`. */
 export function conditionOf(body: Emitter, code: number): Code {
   const negate = (code & 1) !== 0;
   const not = (value: Code): Code => (negate ? i32.eqz(value) : value);
@@ -109,19 +109,41 @@ export function conditionOf(body: Emitter, code: number): Code {
   const result = partOf(body, CONTEXT.flagResult);
   const bit = (word: Code, name: FlagName): Code =>
     i32.and(i32.shr_u(word, i32.const(FLAG_BIT[name])), i32.const(1));
-  const bySub = (compare: Code, otherwise: (word: Code) => Code): Code =>
-    when(i32.eq(kindOf(body), i32.const(FLAG_KIND.sub)), compare, otherwise(flagBits(body)), 'i32');
-  const less = (word: Code): Code => i32.xor(bit(word, 'S'), bit(word, 'O'));
+  const bySub = (compare: Code, general: string): Code => {
+    const value = body.variable('i32');
+    body.unlikely(
+      i32.ne(kindOf(body), i32.const(FLAG_KIND.sub)),
+      () => value.set(not(call(general, body.context))),
+      () => value.set(compare),
+    );
+    return value.get;
+  };
   switch (code >> 1) {
     case 0: return not(bit(flagBits(body), 'O'));
-    case 1: return not(carryFlag(body));
+    case 1: return bySub(negate ? i64.ge_u(a, b) : i64.lt_u(a, b), 'isBelow');
     case 2: return negate ? i64.ne(result, i64.const(0)) : i64.eqz(result);
-    case 3: return bySub(negate ? i64.gt_u(a, b) : i64.le_u(a, b), (word) => not(i32.ne(i32.and(word, i32.const(0x41)), i32.const(0))));
+    case 3: return bySub(negate ? i64.gt_u(a, b) : i64.le_u(a, b), 'isBelowOrEqual');
     case 4: return when(kindOf(body), not(i64.lt_s(result, i64.const(0))), not(bit(flagBits(body), 'S')), 'i32');
     case 5: return not(bit(flagBits(body), 'P'));
-    case 6: return bySub(negate ? i64.ge_s(a, b) : i64.lt_s(a, b), (word) => not(less(word)));
-    default: return bySub(negate ? i64.gt_s(a, b) : i64.le_s(a, b), (word) => not(i32.or(less(word), i64.eqz(result))));
+    case 6: return bySub(negate ? i64.ge_s(a, b) : i64.lt_s(a, b), 'isLess');
+    default: return bySub(negate ? i64.gt_s(a, b) : i64.le_s(a, b), 'isLessOrEqual');
   } // prettier-ignore
+}
+
+/** Functions (context) → i32 0/1 for the conditions that need more than one flag, whatever the kind. */
+export const GENERAL_CONDITIONS: Readonly<Record<string, (body: Emitter) => Code>> = {
+  isBelow: (body) => i32.and(flagBits(body), i32.const(1)),
+  isBelowOrEqual: (body) => i32.ne(i32.and(flagBits(body), i32.const(0x41)), i32.const(0)),
+  isLess: (body) => lessBit(body.let('i32', flagBits(body))),
+  isLessOrEqual(body) {
+    const word = body.let('i32', flagBits(body));
+    return i32.or(lessBit(word), i32.ne(i32.and(word, i32.const(0x40)), i32.const(0)));
+  },
+};
+
+/** S is not O. */
+function lessBit(word: Code): Code {
+  return i32.and(i32.xor(i32.shr_u(word, i32.const(7)), i32.shr_u(word, i32.const(11))), i32.const(1));
 }
 
 /** Body of the function flagBits(context) → i32: the six flags at their places in RFLAGS. */

@@ -61,7 +61,11 @@ function endSized(sink: Sink, start: number): void {
   }
 }
 
+/** Where `if`s with a hint are in a function's body. */
+type Hints = { readonly offset: number; readonly value: number }[];
+
 interface Names {
+  hintHere(offset: number, value: number): void;
   functionOf(name: string): number;
   typeOf(signature: Signature): number;
 }
@@ -87,6 +91,7 @@ function flatten(sink: Sink, code: Code, scopes: Label[], names: Names): void {
     return;
   }
   if ('scope' in code) {
+    if (code.hint !== undefined) names.hintHere(sink.length, code.hint);
     put(sink, code.scope);
     put(sink, code.result);
     scopes.push(code.label);
@@ -127,8 +132,10 @@ function putSection(sink: Sink, id: number, fill: () => void): void {
   endSized(sink, start);
 }
 
-function putBody(sink: Sink, f: FunctionCode, names: Names): void {
+function putBody(sink: Sink, f: FunctionCode, names: Omit<Names, 'hintHere'>): Hints {
   const start = beginSized(sink);
+  const hints: Hints = [];
+  const hintHere = (at: number, value: number): void => void hints.push({ offset: at - start, value });
   const runs: { type: Type; count: number }[] = [];
   for (const type of f.locals) {
     const last = runs[runs.length - 1];
@@ -140,9 +147,10 @@ function putBody(sink: Sink, f: FunctionCode, names: Names): void {
     putLeb(sink, run.count);
     put(sink, TYPE_BYTE[run.type]);
   }
-  flatten(sink, f.body, [], names);
+  flatten(sink, f.body, [], { ...names, hintHere });
   put(sink, 0x0b);
   endSized(sink, start);
+  return hints;
 }
 
 /** Names of the functions that the code calls. */
@@ -179,13 +187,14 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     if (index === undefined) throw new Error(`wasm writer: function ${name} is not known`);
     return index;
   };
-  const names: Names = { functionOf, typeOf };
+  const names = { functionOf, typeOf };
+  const hints: Hints[] = [];
 
   // The code section comes first, so that every type that it mentions is known
   const bodies: Sink = { bytes: new Uint8Array(1 << 16), length: 0 };
   putSection(bodies, 10, () => {
     putLeb(bodies, module.functions.length);
-    for (const f of module.functions) putBody(bodies, f, names);
+    for (const f of module.functions) hints.push(putBody(bodies, f, names));
   });
   const importTypes = module.imports.map(typeOf);
   const functionTypes = module.functions.map(typeOf);
@@ -234,6 +243,20 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
       put(sink, 0);
       putLeb(sink, functionOf(f.name));
     }
+  });
+  putSection(sink, 0, () => {
+    putName(sink, 'metadata.code.branch_hint');
+    putLeb(sink, hints.filter((list) => list.length > 0).length);
+    hints.forEach((list, i) => {
+      if (list.length === 0) return;
+      putLeb(sink, module.imports.length + i);
+      putLeb(sink, list.length);
+      for (const { offset, value } of list) {
+        putLeb(sink, offset);
+        put(sink, 1);
+        put(sink, value);
+      }
+    });
   });
   const whole = new Uint8Array(sink.length + bodies.length);
   whole.set(sink.bytes.subarray(0, sink.length));

@@ -16,6 +16,8 @@ export interface Scope {
   readonly result: number; // block type byte
   readonly body: Code;
   readonly orElse?: Code;
+  /** For `if`: 0 when the condition is rarely true, 1 when it nearly always is. */
+  readonly hint?: 0 | 1;
 }
 export interface Jump {
   readonly jump: 0x0c | 0x0d; // br, br_if
@@ -147,6 +149,11 @@ export const loop = (to: Label, body: Code, result?: Type): Code => ({ scope: 0x
 /** `if`; with a result type it is an expression. */
 export const when = (condition: Code, then: Code, orElse?: Code, result?: Type): Code => {
   const scope = { scope: 0x04, label: label('if'), result: blockType(result), body: then } as const;
+  return [condition, orElse === undefined ? scope : { ...scope, orElse }];
+};
+/** `if` whose condition is rarely true: what it does is kept out of the way, registers are not spilled for it. */
+export const unlikely = (condition: Code, then: Code, orElse?: Code): Code => {
+  const scope = { scope: 0x04, label: label('if'), result: VOID, body: then, hint: 0 } as const;
   return [condition, orElse === undefined ? scope : { ...scope, orElse }];
 };
 export const br = (to: Label): Code => ({ jump: 0x0c, to });

@@ -10,7 +10,7 @@ import type { Body } from '../exec/body.ts';
 import type { Code, Type } from '../exec/wasm.ts';
 import { call, i32, i64, local, memory, ret, select } from '../exec/wasm.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
-import { CONTEXT, FRAME_CODE_BASE, RAM_BASE, TLB_ENTRIES } from '../layout.ts';
+import { CODE_BASE, CODE_SLOT_BYTES, CONTEXT, FRAME_CODE_BASE, RAM_BASE, TLB_ENTRIES } from '../layout.ts';
 import { PAGE_FAULT, PTE, VECTOR } from '../machine.ts';
 
 export function functionOf(
@@ -172,6 +172,42 @@ function emitWriteBack(): FunctionCode {
   });
 }
 
+/**
+ * fetchCode(context, linear): the code slot of a page that is to execute, put into the execute TLB; 0 if it has none yet
+ * or may not execute (TypeScript finds out which).
+ */
+function emitFetchCode(): FunctionCode {
+  return functionOf('fetchCode', ['i32', 'i64'], 'i32', (b, context, linear) => {
+    const host = b.let('i32', call('walk', context, linear, i32.const(2)));
+    b.when(i32.eqz(host), () => b.emit(ret(i32.const(0))));
+    const frame = i32.shr_u(i32.sub(host, i32.const(RAM_BASE)), i32.const(12));
+    const code = i32.load16_u(i32.add(i32.const(FRAME_CODE_BASE), i32.shl(frame, i32.const(1))));
+    const slot = b.let('i32', code);
+    b.when(i32.eqz(slot), () => b.emit(ret(i32.const(0))));
+    const index = i32.and(i32.wrap_i64(i64.shr_u(linear, i64.const(12))), i32.const(TLB_ENTRIES - 1));
+    const entry = b.let('i32', i32.add(context, i32.shl(index, i32.const(4))));
+    const past = i32.mul(i32.sub(slot, i32.const(1)), i32.const(CODE_SLOT_BYTES));
+    const address = b.let('i32', i32.add(i32.const(CODE_BASE), past));
+    b.emit(i64.store(entry, i64.and(linear, i64.const(-4096)), CONTEXT.tlbExecute));
+    b.emit(i32.store(entry, address, CONTEXT.tlbExecute + 8));
+    return address;
+  });
+}
+
+/** translate(context, low, high, access): for TypeScript, which has no cheap i64; host address or 0. */
+function emitTranslate(): FunctionCode {
+  return functionOf('translate', ['i32', 'i32', 'i32', 'i32'], 'i32', (b, context, low, high, access) => {
+    const linear = b.let(
+      'i64',
+      i64.or(i64.extend_i32_u(low), i64.shl(i64.extend_i32_u(high), i64.const(32))),
+    );
+    const one = i32.const(1);
+    b.when(i32.eqz(access), () => b.emit(ret(call('hostRead', context, linear, one))));
+    b.when(i32.eq(access, one), () => b.emit(ret(call('hostWrite', context, linear, one))));
+    return call('walk', context, linear, access);
+  });
+}
+
 export function mmuFunctions(memoryBytes: number): FunctionCode[] {
   return [
     emitWalk(memoryBytes),
@@ -180,5 +216,7 @@ export function mmuFunctions(memoryBytes: number): FunctionCode[] {
     emitWriteBack(),
     emitHost('hostRead', CONTEXT.tlbRead, 'readSlow'),
     emitHost('hostWrite', CONTEXT.tlbWrite, 'writeSlow'),
+    emitFetchCode(),
+    emitTranslate(),
   ];
 }
