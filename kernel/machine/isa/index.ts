@@ -8,10 +8,13 @@ import { branch } from './branch.ts';
 import { exchange } from './exchange.ts';
 import { logic } from './logic.ts';
 import { move } from './move.ts';
+import { sseConvert } from './sse-convert.ts';
 import { sseFloat } from './sse-float.ts';
 import { sseInteger } from './sse-integer.ts';
 import { sseMove } from './sse-move.ts';
 import { sseShuffle } from './sse-shuffle.ts';
+import { sseState } from './sse-state.ts';
+import { sseString } from './sse-string.ts';
 import { multiply } from './multiply.ts';
 import { shift } from './shift.ts';
 import { stack } from './stack.ts';
@@ -34,6 +37,9 @@ export const families: readonly Family[] = [
   sseInteger,
   sseShuffle,
   sseFloat,
+  sseConvert,
+  sseString,
+  sseState,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */

@@ -166,14 +166,16 @@ function rounder(format: Format): Helper {
       });
       // Tiny is judged after rounding with unbounded exponent (SDM 1 4.9.1.5)
       f.when(i32.lt_s(biased.get, i32.const(1)), () => {
-        const masked = f.let('i32', hasBits(f, MXCSR.underflowMask));
-        f.when(
-          i32.and(i32.ne(masked, i32.const(0)), i32.ne(hasBits(f, MXCSR.flushToZero), i32.const(0))),
-          () => {
-            raise(f, MXCSR.underflow | MXCSR.precision);
-            answer(f, signBit);
-          },
-        );
+        // Unmasked, nothing is written; whether precision is lost too is asked of the unbounded result
+        f.when(i32.eqz(hasBits(f, MXCSR.underflowMask)), () => {
+          raise(f, MXCSR.underflow);
+          raiseIf(f, i64.ne(rest, i64.const(0)), MXCSR.precision);
+          answer(f, signBit);
+        });
+        f.when(hasBits(f, MXCSR.flushToZero), () => {
+          raise(f, MXCSR.underflow | MXCSR.precision);
+          answer(f, signBit);
+        });
         const down = f.let('i64', i64.extend_i32_u(i32.sub(i32.const(shift + 1), before)));
         const few = f.variable('i64');
         const below = f.variable('i64');
@@ -188,11 +190,7 @@ function rounder(format: Format): Helper {
             below.set(select(i64.eq(down, i64.const(64)), significand, i64.const(1)));
           },
         );
-        f.when(
-          i64.ne(below.get, i64.const(0)),
-          () => raise(f, MXCSR.underflow | MXCSR.precision),
-          () => raiseIf(f, i32.eqz(masked), MXCSR.underflow),
-        );
+        raiseIf(f, i64.ne(below.get, i64.const(0)), MXCSR.underflow | MXCSR.precision);
         answer(f, i64.or(signBit, i64.add(few.get, increment(few.get, below.get))));
       });
       raiseIf(f, i64.ne(rest, i64.const(0)), MXCSR.precision);
