@@ -1,6 +1,6 @@
 // SysV IPC objects of the machine's one namespace (sysvipc(7)), and their limits under /proc/sys/kernel.
 import type { WaitQueue } from '../sched/wait-queue.ts';
-import type { OpenFile } from '../fs/vfs/open-file.ts';
+import type { AddressSpace } from '../mm/address-space.ts';
 
 export interface IpcPermissions {
   readonly key: number;
@@ -16,8 +16,8 @@ export interface IpcPermissions {
 export interface SharedSegment {
   permissions: IpcPermissions;
   readonly sizeBytes: number;
-  /** The memory: an unnamed file of a tmpfs. */
-  readonly file: OpenFile;
+  /** The memory; it lives until the segment goes. */
+  readonly space: AddressSpace;
   attachNs: number;
   detachNs: number;
   changeNs: number;

@@ -23,3 +23,5 @@ export {
   setTsc,
   translate,
 } from './run.ts';
+export { MODEL_FEATURES } from './cpuid.ts';
+export { cpuidLeaves, type CpuidLeaf } from './isa/cpuid-leaves.ts';
