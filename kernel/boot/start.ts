@@ -11,6 +11,11 @@ import { sleepOnAll } from '../sched/wait-queue.ts';
 import type { Kernel } from '../state.ts';
 import { printk } from '../trace/printk.ts';
 import { newInitProgress } from './kernel-init.ts';
+import '../fs/devtmpfs/devtmpfs.ts';
+import '../fs/ext4/ext4.ts';
+import '../fs/tmpfs/tmpfs.ts';
+import '../mm/flusher.ts';
+import '../mm/kswapd.ts';
 import '../process/doors.ts';
 
 /** Threads of other folders that run from the start: name in kernelThreads, and what ps shows. */
@@ -18,7 +23,7 @@ const THREADS: readonly (readonly [name: string, comm: string])[] = [
   ['kswapd', 'kswapd0'],
   ['flusher', 'kworker/u2:0-wb'],
   ['khungtaskd', 'khungtaskd'],
-  ['oom-reaper', 'oom_reaper'],
+  ['evict', 'kworker/0:1-evict'],
 ];
 
 kernelThreads['kthreadd'] = (kernel, task) => (failed(sleepOnAll(kernel, task, [], 'kthreadd')) ? BLOCKED : 0);
