@@ -21,22 +21,28 @@ function dieWhenDue(): void {
 
 // Every change goes through Statement.run or Database.exec; the kill comes before or after one of them.
 const probe = new Database(':memory:');
-const statement: { run: (...values: unknown[]) => unknown } = Object.getPrototypeOf(
-  probe.prepare('SELECT 1'),
-);
-const { run } = statement;
-statement.run = function (...values) {
+function prototypeOf(value: object): object {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (typeof prototype !== 'object' || prototype === null) throw new Error('no prototype');
+  return prototype;
+}
+function wrap(prototype: object, name: string, around: (call: () => unknown) => unknown): void {
+  const original: unknown = Reflect.get(prototype, name);
+  if (typeof original !== 'function') throw new Error(`${name} is no method`);
+  Reflect.set(prototype, name, function (this: unknown, ...values: unknown[]): unknown {
+    return around((): unknown => Reflect.apply(original, this, values));
+  });
+}
+wrap(prototypeOf(probe.prepare('SELECT 1')), 'run', (call) => {
   dieWhenDue();
-  return run.apply(this, values);
-};
-const database: { exec: (text: string) => unknown } = Object.getPrototypeOf(probe);
-const { exec } = database;
-database.exec = function (text) {
+  return call();
+});
+wrap(prototypeOf(probe), 'exec', (call) => {
   dieWhenDue();
-  const result = exec.call(this, text);
+  const result = call();
   dieWhenDue();
   return result;
-};
+});
 
 const say = (line: string) => writeSync(1, `${line}\n`);
 const machine = openMachineFile(path);

@@ -146,5 +146,5 @@ export function flushDisks(store: ChunkStore, disks: readonly DiskState[], also:
     return stored;
   });
   settleChunks(writer);
-  dirty.forEach((disk, index) => settleDirty(disk, pending[index] ?? new Map()));
+  dirty.forEach((disk, index) => settleDirty(disk, pending[index] ?? new Map<number, Region>()));
 }

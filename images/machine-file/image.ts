@@ -74,6 +74,12 @@ export function* createImageFile(
   }
 }
 
+/** Makes an image file in one go. */
+export function createWholeImage(path: string, manifest: unknown, disks: readonly ImageDisk[]): void {
+  const steps = createImageFile(path, manifest, disks);
+  while (steps.next().done !== true) continue;
+}
+
 /** The manifest of an image or of a machine's image; checks the file as opening does. */
 export function readManifest(path: string): unknown {
   const file = openDatabase(path, true);

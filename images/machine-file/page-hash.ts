@@ -1,3 +1,4 @@
+// eslint-disable-next-line @typescript-eslint/triple-slash-reference -- a file of global types cannot be imported
 /// <reference path="../../kernel/machine/wasm.d.ts" />
 /**
  * A keyed 128-bit hash of 4096-byte pages, fast enough to find the changed pages of a whole RAM at each save.

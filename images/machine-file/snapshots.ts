@@ -16,6 +16,7 @@ import { settleDirty, storeDirty } from './disk.ts';
 import { damaged, MachineFileError } from './errors.ts';
 import { tidyLayers } from './layer-tidy.ts';
 import { newLayer } from './layers.ts';
+import type { Region } from './layers.ts';
 import { storePendingInputs } from './log.ts';
 import { chunksOf, decodeRamMap, encodeRamMap, holdChunks, loadRam, storeRam } from './ram.ts';
 import type { FramesInUse } from './ram.ts';
@@ -154,7 +155,7 @@ function save(state: MachineState, stored: string, content: SnapshotContent, met
   });
   settleChunks(writer);
   disks.forEach((disk, index) => {
-    settleDirty(disk, result.pending[index] ?? new Map());
+    settleDirty(disk, result.pending[index] ?? new Map<number, Region>());
     const top = result.tops[index];
     if (top === undefined) return;
     disk.top = top;

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createImageFile } from './image.ts';
+import { createWholeImage } from './image.ts';
 import type { MachineConfig } from './index.ts';
 
 export const config: MachineConfig = {
@@ -35,10 +35,7 @@ export function inFolder<T>(use: (folder: string, image: string) => T): T {
   try {
     const image = join(folder, 'test.ringside-image');
     const blocks = new Map(Array.from({ length: 300 }, (_, index) => [index * 3, page(index * 3)]));
-    for (const _ of createImageFile(image, { packages: [] }, [
-      { name: 'vda', blockCount: IMAGE_BLOCKS, blocks },
-    ]))
-      continue;
+    createWholeImage(image, { packages: [] }, [{ name: 'vda', blockCount: IMAGE_BLOCKS, blocks }]);
     return use(folder, image);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -29,7 +29,8 @@ export function ensureFolder(path: string): void {
 
 /** A hash over all that a recipe says and adds, without the packages. */
 export function recipeHash(recipe: Recipe): string {
-  const { filesFolder: _folder, copies: _copies, ...declared } = recipe;
+  // Where our files lie on this host does not matter, only what is in them; nor how the lab presents the image.
+  const declared: Recipe = { ...recipe, filesFolder: '', copies: {}, programs: [], description: '' };
   const hash = createHash('sha256').update(JSON.stringify([BUILDER_VERSION, declared]));
   for (const { guest, content } of ownFiles(recipe))
     hash.update(`\0${guest}\0${content.length}\0`).update(content);

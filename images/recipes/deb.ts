@@ -91,7 +91,7 @@ export async function unpackDeb(archive: Uint8Array): Promise<Entry[]> {
       entries.push({ ...attributes, type: 'symlink', target: header.linkname ?? '' });
     else if (header.type === 'link') {
       entries.push({ type: 'hardlink', path: attributes.path, target: absolute(header.linkname ?? '') });
-    } else throw new Error(`The package has an entry of type ${String(header.type)}: ${header.name}`);
+    } else throw new Error(`The package has an entry of type ${header.type ?? 'none'}: ${header.name}`);
   }
   return entries;
 }

@@ -109,9 +109,7 @@ describe.skipIf(apt === undefined)('the base image', { timeout: 120_000 }, () =>
     );
     expect(steps.every(({ done, total }) => done <= total)).toBe(true);
     expect(imagePath('base', cacheDir)).toBe(built.path);
-    const names = base.packages.map((name) =>
-      expect.objectContaining({ name, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }),
-    );
+    const names = base.packages.map((name) => ({ name }));
     expect(imageManifest(built.path)).toMatchObject({ image: 'base', suite: 'bookworm', packages: names });
     const config = {
       name: 'm',
