@@ -100,6 +100,7 @@ export interface MemoryState {
   tunables: MemoryTunables;
   slabs: Map<string, SlabCache>;
   reservations: Set<Reservation>;
+  lastReservationId: number;
   mms: Map<number, Mm>;
   lastMmId: number;
   /** Address spaces that have pages, by id. */
@@ -152,7 +153,7 @@ export function blankMemoryState(config: BootConfig): MemoryState {
     mapping: new Int32Array(frameCount), index: new Float64Array(frameCount), swapEntry: new Int32Array(frameCount),
     freeBlocks: new Int32Array(MAX_ORDER + 1), freePages: 0, keptPages: 0, lruPages: new Int32Array(LRU_COUNT),
     watermarks: { min: 0, low: 0, high: 0 }, counters: newVmCounters(), tunables: newTunables(),
-    slabs: new Map(), reservations: new Set(), mms: new Map(), lastMmId: 0, spaces: new Map(), lastSpaceId: 0,
+    slabs: new Map(), reservations: new Set(), lastReservationId: 0, mms: new Map(), lastMmId: 0, spaces: new Map(), lastSpaceId: 0,
     families: new Map(), pageWaits: new Map(), freeWait: newWaitQueue(), kswapdWait: newWaitQueue(), kswapdFailures: 0,
     flusherWait: newWaitQueue(), dirtyWait: newWaitQueue(), flusherTimer: 0, flushAllUntilNs: 0, dirtySpaces: new Set(),
     dirtyPages: 0, writebackPages: 0, committedPages: 0, lockedPages: 0, unmapGeneration: 0,

@@ -37,10 +37,11 @@ export function must<T>(value: T): T {
 export function testTask(tid: number, mm: Mm | null): Task {
   const process = {
     pid: tid, threads: new Set([tid]), rlimits: [], oomScoreAdj: 0, groupExit: null, stopPending: false, dead: false,
-    shared: { pendingMask: 0n, queue: [] },
+    shared: { pendingMask: 0n, queue: [], arrived: { waiters: new Set() } },
   }; // prettier-ignore
   const task = {
     tid, comm: `task${tid}`, state: 'running', mm, process: process as unknown as Process,
+    sighand: { users: 1, actions: [] },
     signals: { pendingMask: 0n, blocked: 0n, queue: [] }, waitingOn: [], wchan: '', kernelThread: null,
     sched: { onCpu: true, queued: false, cpu: 0, affinity: 1, nice: 0, rtPriority: 0 },
     flags: { kernel: false, needResched: false, forkNoExec: false, exiting: false },
@@ -49,7 +50,7 @@ export function testTask(tid: number, mm: Mm | null): Task {
   return task as unknown as Task;
 }
 
-export function testKernel(memoryMiB = 64): TestKernel {
+export function testKernel(memoryMiB = 16): TestKernel {
   const config: BootConfig = {
     cpuCount: 1, memoryBytes: memoryMiB << 20, swapBytes: 0, seed: 1, diskProfile: 'ssd', commandLine: '', hostname: 'test',
   }; // prettier-ignore
@@ -58,7 +59,7 @@ export function testKernel(memoryMiB = 64): TestKernel {
     config, cpu: 0, tasks: new Map<number, Task>(), time: { cpuNs: new Float64Array(1), wallBaseNs: 0 },
     timers: { heap: [], lastId: 0 }, log: newKernelLog(), trace: { on: false, enabled: new Uint8Array(4096) },
     sched: { runQueues: [queue], blockedTasks: 0 }, memory: newMemoryState(config),
-    machine: createMachine({ cpuCount: 1, memoryBytes: config.memoryBytes, cpuModel: 'v2' }), cache: {},
+    machine: createMachine({ cpuCount: 1, memoryBytes: Math.max(64 << 20, config.memoryBytes), cpuModel: 'v2' }), cache: {},
   }; // prettier-ignore
   const kernel = partial as unknown as Kernel;
   const mm = must(newMm(kernel)) as Mm;

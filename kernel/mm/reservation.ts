@@ -7,6 +7,8 @@ import type { Mm } from './mm.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
 
 export interface Reservation {
+  /** Kept frames bear it in memory.mapping: a frame that was used and freed may belong to another reservation now. */
+  readonly id: number;
   readonly mm: number;
   /** Virtual page number of the first page; a multiple of 2^order. */
   readonly firstPage: number;
@@ -35,10 +37,11 @@ export function takeKeptFrame(memory: MemoryState, mm: Mm, page: number, vmaPage
     list.push(found);
   }
   const frame = found.frame + (page - found.firstPage);
-  if (((memory.flags[frame] ?? 0) & PG.reservation) === 0) {
+  if (!isKeptBy(memory, frame, found.id)) {
     // It was used before: by this page, freed since, perhaps by somebody else now.
     if (!takeFrame(memory, frame)) return -1;
   } else {
+    memory.mapping[frame] = 0;
     memory.keptPages--;
     found.left--;
     if (found.left === 0) forget(memory, mm, region, found);
@@ -75,8 +78,10 @@ function newReservation(
     if (frame < 0) continue;
     memory.flags.fill(PG.reservation, frame, frame + (1 << order));
     memory.owner.fill(OWNER.kept, frame, frame + (1 << order));
+    const id = ++memory.lastReservationId;
+    memory.mapping.fill(id, frame, frame + (1 << order));
     memory.keptPages += 1 << order;
-    const made = { mm: mm.id, firstPage, order, frame, left: 1 << order };
+    const made = { id, mm: mm.id, firstPage, order, frame, left: 1 << order };
     memory.reservations.add(made);
     return made;
   }
@@ -121,20 +126,22 @@ function forget(memory: MemoryState, mm: Mm, region: number, entry: Reservation)
 /** Frees the unused frames in blocks as large as they come. */
 function giveBack(memory: MemoryState, entry: Reservation): void {
   if (entry.left === 1 << entry.order) freeBlock(memory, entry.frame, entry.order);
-  else giveBackRange(memory, entry.frame, entry.order); // prettier-ignore
+  else giveBackRange(memory, entry.id, entry.frame, entry.order); // prettier-ignore
   memory.keptPages -= entry.left;
 }
 
-function giveBackRange(memory: MemoryState, frame: number, order: number): void {
-  const { flags } = memory;
+function giveBackRange(memory: MemoryState, id: number, frame: number, order: number): void {
   const end = frame + (1 << order);
   let kept = 0;
-  for (let f = frame; f < end; f++) if (((flags[f] ?? 0) & PG.reservation) !== 0) kept++;
+  for (let f = frame; f < end; f++) if (isKeptBy(memory, f, id)) kept++;
   if (kept === 0) return;
   if (kept === 1 << order) {
     freeBlock(memory, frame, order);
     return;
   }
-  giveBackRange(memory, frame, order - 1);
-  giveBackRange(memory, frame + (1 << (order - 1)), order - 1);
+  giveBackRange(memory, id, frame, order - 1);
+  giveBackRange(memory, id, frame + (1 << (order - 1)), order - 1);
 }
+
+const isKeptBy = (memory: MemoryState, frame: number, id: number): boolean =>
+  memory.mapping[frame] === id && ((memory.flags[frame] ?? 0) & PG.reservation) !== 0;

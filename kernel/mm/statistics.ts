@@ -183,9 +183,7 @@ export function slabInfo(kernel: Kernel): SlabInfo[] {
 }
 
 /** /proc/zoneinfo. Normal has no memory: RAM ends below 4 GiB. */
-export function zoneInfo(
-  kernel: Kernel,
-): {
+export function zoneInfo(kernel: Kernel): {
   zone: string;
   free: number;
   min: number;
@@ -317,12 +315,10 @@ export function cachedFiles(kernel: Kernel, most: number): CachedFile[] {
     (space) => !isSwapBacked(space) && space.pages.size > 0,
   );
   files.sort((a, b) => b.pages.size - a.pages.size || a.id - b.id);
-  return files
-    .slice(0, most)
-    .map((space) => ({
-      space,
-      pages: space.pages.size,
-      dirty: space.dirty.size,
-      mappedBy: space.mappers.size,
-    }));
+  return files.slice(0, most).map((space) => ({
+    space,
+    pages: space.pages.size,
+    dirty: space.dirty.size,
+    mappedBy: space.mappers.size,
+  }));
 }
