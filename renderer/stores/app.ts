@@ -19,6 +19,9 @@ export const useAppStore = defineStore('app', () => {
   const sideWidth = ref(240);
   const lastMachine = ref<string | null>(null);
   const keys = ref<Record<string, string>>({});
+  /** Of editor and terminals, in pixels. */
+  const fontSize = ref(13);
+  const screenReader = ref(false);
   const dialog = ref<'palette' | 'files' | 'help' | null>(null);
   const nowMs = ref(Date.now());
   setInterval(() => (nowMs.value = Date.now()), 1000);
@@ -35,17 +38,19 @@ export const useAppStore = defineStore('app', () => {
     const stored = await settings.load('app');
     if (typeof stored === 'object' && stored !== null) restore({ ...stored });
     loaded.value = true;
-    watch([theme, sideView, sideOpen, sideWidth, lastMachine, keys], save, { deep: true });
+    watch([theme, sideView, sideOpen, sideWidth, lastMachine, keys, fontSize, screenReader], save, { deep: true });
   }
 
   function restore(stored: Record<string, unknown>): void {
-    const { theme: storedTheme, sideView: view, sideOpen: open, sideWidth: width, lastMachine: last, keys: own } = stored;
+    const { theme: storedTheme, sideView: view, sideOpen: open, sideWidth: width, lastMachine: last, keys: own, fontSize: size, screenReader: reader } = stored;
     if (storedTheme === 'light' || storedTheme === 'dark') theme.value = storedTheme;
     const known = SIDE_VIEWS.find((name) => name === view);
     if (known !== undefined) sideView.value = known;
     if (typeof open === 'boolean') sideOpen.value = open;
     if (typeof width === 'number') sideWidth.value = Math.min(600, Math.max(160, width));
     if (typeof last === 'string') lastMachine.value = last;
+    if (typeof size === 'number') fontSize.value = Math.min(28, Math.max(9, size));
+    screenReader.value = reader === true;
     if (typeof own === 'object' && own !== null) {
       keys.value = Object.fromEntries(Object.entries(own).filter((entry) => typeof entry[1] === 'string'));
     }
@@ -59,6 +64,8 @@ export const useAppStore = defineStore('app', () => {
       sideWidth: sideWidth.value,
       lastMachine: lastMachine.value,
       keys: keys.value,
+      fontSize: fontSize.value,
+      screenReader: screenReader.value,
     });
   }
 
@@ -71,7 +78,7 @@ export const useAppStore = defineStore('app', () => {
   }
 
   return {
-    info, loaded, theme, shownTheme, sideView, sideOpen, sideWidth, lastMachine, keys, dialog, nowMs,
+    info, loaded, theme, shownTheme, sideView, sideOpen, sideWidth, lastMachine, keys, fontSize, screenReader, dialog, nowMs,
     load, toggleTheme, showSide,
   };
 });

@@ -49,7 +49,7 @@ export const useCommandsStore = defineStore('commands', () => {
     else if (editor.diagnostics.length > 0) workbench.show('problems');
   }
   async function newTerminal(): Promise<void> {
-    const terminal = await terminals.exec([], '/', 'root');
+    const terminal = await terminals.exec([], '/root', 'root');
     if (terminal !== undefined) workbench.openTerminal(terminal.terminal, terminal.title);
   }
   async function saveAndCloseFile(): Promise<void> {
@@ -63,6 +63,10 @@ export const useCommandsStore = defineStore('commands', () => {
     { id: 'help', title: 'Keys and words', group: 'Help', keys: 'F1', inTerminal: true, run: () => (app.dialog = 'help') },
     { id: 'theme', title: 'Switch between light and dark', group: 'View', keys: 'Ctrl+Alt+T', inTerminal: true, run: () => app.toggleTheme() },
     { id: 'theme-system', title: 'Follow the system’s theme', group: 'View', run: () => (app.theme = 'system') },
+
+    { id: 'font-larger', title: 'Larger text in editor and terminals', group: 'View', run: () => (app.fontSize = Math.min(28, app.fontSize + 1)) },
+    { id: 'font-smaller', title: 'Smaller text in editor and terminals', group: 'View', run: () => (app.fontSize = Math.max(9, app.fontSize - 1)) },
+    { id: 'screen-reader', title: 'Screen reader support in terminals, on or off', group: 'View', run: () => (app.screenReader = !app.screenReader) },
 
     { id: 'start', title: 'Run the machine', group: 'Machine', keys: 'F5', inTerminal: true, enabled: () => open() && machine.canStart, run: () => machine.start() },
     { id: 'pause', title: 'Pause the machine', group: 'Machine', keys: 'F6', inTerminal: true, enabled: () => machine.canPause, run: () => machine.pause() },

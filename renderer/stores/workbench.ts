@@ -100,7 +100,7 @@ export const useWorkbenchStore = defineStore('workbench', () => {
       return known;
     }
     const [kind, rest] = split(id);
-    const place = position ?? placeFor(api, areaOf(id));
+    const place = position ?? placeFor(api, areaOf(id), id);
     return api.addPanel({
       id,
       component: kind,
@@ -112,7 +112,9 @@ export const useWorkbenchStore = defineStore('workbench', () => {
   }
 
   /** Into the group that already has panels of this area, else beside what there is. */
-  function placeFor(api: DockviewApi, area: Area): Place {
+  function placeFor(api: DockviewApi, area: Area, id: string): Place {
+    // the inspector must not cover the picture whose task was clicked
+    if (id === 'task' && api.getPanel('processes') !== undefined) return { referencePanel: 'processes' };
     const like = api.panels.find((panel) => areaOf(panel.id) === area);
     if (like !== undefined) return { referencePanel: like.id };
     const other = api.panels[0];
