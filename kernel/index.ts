@@ -1,5 +1,6 @@
 // The door of the kernel: power on, run, input, freeze and thaw. Pure: the host gives disks and takes output through the
 // HostDoor; everything else comes in through input().
+import './boot/parts.ts';
 import { newBlockState } from './block/state.ts';
 import { newHostState } from './boot/host-state.ts';
 import { startFirstTasks } from './boot/start.ts';

@@ -13,11 +13,6 @@ const electron = join(root, 'node_modules/electron/dist', process.platform === '
 
 const say = (text: string): void => void process.stderr.write(`ringside: ${text}\n`);
 
-if (existsSync(electron) && process.env['RINGSIDE_SHELL'] !== 'browser') {
-  const child = spawn(electron, [root], { stdio: 'inherit' });
-  child.on('exit', (code) => process.exit(code ?? 0));
-} else await serve();
-
 async function serve(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   const hub = createHub({ shell: 'browser', version, features: [], ...dataFolders() });
@@ -46,10 +41,15 @@ async function serve(): Promise<void> {
 }
 
 const hasDisplay = (): boolean =>
-  process.platform !== 'linux' || process.env['DISPLAY'] !== undefined || process.env['WAYLAND_DISPLAY'] !== undefined;
+  process.platform !== 'linux' || Boolean(process.env['DISPLAY']) || Boolean(process.env['WAYLAND_DISPLAY']);
 
 function findBrowser(): string | undefined {
   const names = ['chromium', 'chromium-browser', 'google-chrome'];
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path));
 }
+
+if (existsSync(electron) && process.env['RINGSIDE_SHELL'] !== 'browser') {
+  const child = spawn(electron, [root], { stdio: 'inherit' });
+  child.on('exit', (code) => process.exit(code ?? 0));
+} else await serve();

@@ -7,11 +7,16 @@ import * as execCalls from './exec.ts';
 import * as futexCalls from './futex.ts';
 import * as ioctlCalls from './ioctl.ts';
 import * as limitsCalls from './limits.ts';
+import * as memoryCalls from './memory.ts';
+import * as messagesCalls from './messages.ts';
 import * as pipeCalls from './pipe.ts';
 import * as pollCalls from './poll.ts';
+import * as prctlCalls from './prctl.ts';
 import * as processCalls from './process.ts';
 import * as schedCalls from './sched.ts';
 import * as signalsCalls from './signals.ts';
+import * as socketCalls from './socket.ts';
+import * as systemCalls from './system.ts';
 import * as timeCalls from './time.ts';
 import * as waitCalls from './wait.ts';
 
@@ -23,11 +28,16 @@ const families: readonly Readonly<Record<string, unknown>>[] = [
   futexCalls,
   ioctlCalls,
   limitsCalls,
+  memoryCalls,
+  messagesCalls,
   pipeCalls,
   pollCalls,
+  prctlCalls,
   processCalls,
   schedCalls,
   signalsCalls,
+  socketCalls,
+  systemCalls,
   timeCalls,
   waitCalls,
 ];
@@ -40,7 +50,8 @@ function buildTable(): (SyscallDeclaration | undefined)[] {
   for (const family of families) {
     for (const declaration of Object.values(family)) {
       if (!isDeclaration(declaration)) continue;
-      if (table[declaration.number] !== undefined) throw new Error(`Two system calls have the number ${declaration.number}: ${declaration.name}`);
+      const known = table[declaration.number];
+      if (known !== undefined && known !== declaration) throw new Error(`Two system calls have the number ${declaration.number}: ${declaration.name}`);
       table[declaration.number] = declaration;
     }
   }

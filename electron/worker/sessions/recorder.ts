@@ -47,7 +47,7 @@ export function startRecording(recorder: Recorder, machine: OpenMachine, name: s
   if (recorder.current !== null) throw new Error('A session is being recorded already. Stop it first.');
   const { kernel } = machine.engine;
   const startNs = machineNs(kernel);
-  const series = readCounters(kernel).map(({ value: _value, ...about }) => about);
+  const series = readCounters(kernel).map(({ name: counter, group, unit, kind }) => ({ name: counter, group, unit, kind }));
   const current: CurrentSession = {
     name, startNs, series, tasks: new Map(), nextSampleNs: startNs, atNs: [], values: [], eventCount: 0, lost: 0, console: [],
     wasTracing: { on: kernel.trace.on, enabled: kernel.trace.enabled.slice() },

@@ -6,7 +6,7 @@ import { realTime } from './real-time.ts';
 
 /** A class whose queue type is its own secret; the run queue gives each class only what that class made. */
 function sealed<Queue>(schedulingClass: SchedulingClass<Queue>): [string, SchedulingClass] {
-  return [schedulingClass.name, schedulingClass as SchedulingClass];
+  return [schedulingClass.name, schedulingClass];
 }
 
 export const schedulingClasses: ReadonlyMap<string, SchedulingClass> = new Map([sealed(realTime), sealed(fair)]);
