@@ -92,7 +92,7 @@ export interface Unpacked {
  * here, since an image's chunks have none.
  */
 export function unpackChunk(store: ChunkStore, chunk: number): Unpacked {
-  const row = sql(store.file, 'SELECT pages, data FROM chunk WHERE id = ? AND length(data) <= ?').get(
+  const row = sql(store.file, 'SELECT pages, hashes, data FROM chunk WHERE id = ? AND length(data) <= ?').get(
     chunk,
     MAX_CHUNK_BYTES,
   );
@@ -110,12 +110,20 @@ export function unpackChunk(store: ChunkStore, chunk: number): Unpacked {
     throw damaged(`the content of chunk ${chunk} does not unpack`);
   }
   if (pages.length !== length) throw damaged(`the content of chunk ${chunk} has a wrong length`);
-  const hashes = store.hasher?.hash(pages);
+  const hashes = storedHashes(row, length / PAGE) ?? store.hasher?.hash(pages);
   if (hashes !== undefined && !store.indexed.has(chunk)) {
     store.indexed.add(chunk);
     indexHashes(store, chunk, hashes);
   }
   return { pages, hashes };
+}
+
+/** What the machine kept when it wrote the chunk; a damaged hash is only one that no page has. */
+function storedHashes(row: unknown, pages: number): Uint32Array | undefined {
+  if (isNull(row, 'hashes')) return undefined;
+  const bytes = blobOf(row, 'hashes', MAX_CHUNK_PAGES * HASH_WORDS * 4);
+  if (bytes.length !== pages * HASH_WORDS * 4) throw damaged('the hashes of a chunk have a wrong length');
+  return new Uint32Array(bytes.slice().buffer);
 }
 
 function indexHashes(store: ChunkStore, chunk: number, hashes: Uint32Array): void {
@@ -128,13 +136,15 @@ function indexHashes(store: ChunkStore, chunk: number, hashes: Uint32Array): voi
 function loadIndex(store: ChunkStore): void {
   if (store.isIndexLoaded) return;
   store.isIndexLoaded = true;
-  const maxBytes = MAX_CHUNK_PAGES * HASH_WORDS * 4;
-  for (const row of sql(store.file, 'SELECT id, hashes FROM chunk WHERE hashes IS NOT NULL').iterate()) {
+  for (const row of sql(
+    store.file,
+    'SELECT id, pages, hashes FROM chunk WHERE hashes IS NOT NULL',
+  ).iterate()) {
     const chunk = integerOf(row, 'id', ZEROS - 1);
-    if (store.indexed.has(chunk) || isNull(row, 'hashes')) continue;
-    const bytes = blobOf(row, 'hashes', maxBytes);
+    const hashes = storedHashes(row, integerOf(row, 'pages', MAX_CHUNK_PAGES));
+    if (hashes === undefined || store.indexed.has(chunk)) continue;
     store.indexed.add(chunk);
-    indexHashes(store, chunk, new Uint32Array(bytes.slice().buffer, 0, bytes.length >> 2));
+    indexHashes(store, chunk, hashes);
   }
 }
 
