@@ -6,11 +6,13 @@ import { contextOf } from './cpu.ts';
 import { instructionForCpu } from './cpuid.ts';
 import { decodeRun, dropAllCode, dropCode, generationOf, newCodeCache, slotAddress, slotOf } from './decode/code-cache.ts'; // prettier-ignore
 import type { CodeCache } from './decode/code-cache.ts';
+import { fusedKey } from './decode/variant.ts';
 import { buildOpcodeMap } from './decode/opcode-map.ts';
 import type { OpcodeMap } from './decode/opcode-map.ts';
 import { HANDLER, coreModule } from './exec/core.ts';
 import type { Linker } from './exec/handlers.ts';
 import { TABLE_SIZE, finishHandlers, requestHandler } from './exec/handlers.ts';
+import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
 import { CONTEXT, EXIT, FCW_DEFAULT, MXCSR_DEFAULT, RAM_BASE, TLB_BYTES, TLB_ENTRIES } from './layout.ts';
@@ -65,8 +67,15 @@ export function createMachine(config: MachineConfig): Machine {
     words16: new Uint16Array(memory.buffer),
     words32: new Int32Array(memory.buffer),
     cpuCount: config.cpuCount,
-    hot: new Map(
-      hot.flatMap(({ keys }, i) => keys.map((key): [number, number] => [key, HANDLER.firstHot + i])),
+    hot: handlerNumbers(
+      hot,
+      (entry) => entry.condition === undefined,
+      (key) => key,
+    ),
+    fused: handlerNumbers(
+      hot,
+      (entry) => entry.condition !== undefined,
+      (key, entry) => fusedKey(key, entry.condition ?? 0),
     ),
     faults: {
       undefinedOpcode: faultHandler(VECTOR.invalidOpcode),
@@ -95,6 +104,20 @@ export function createMachine(config: MachineConfig): Machine {
   };
   for (let cpu = 0; cpu < config.cpuCount; cpu++) resetCpu(machine, cpu);
   return machine;
+}
+
+/** Handler numbers in the run loop of those hot handlers that are wanted, by key. */
+function handlerNumbers(
+  hot: readonly HotEntry[],
+  wanted: (entry: HotEntry) => boolean,
+  keyOf: (key: number, entry: HotEntry) => number,
+): Map<number, number> {
+  // prettier-ignore
+  const numbers = new Map<number, number>();
+  hot.forEach((entry, i) => {
+    if (wanted(entry)) for (const key of entry.keys) numbers.set(keyOf(key, entry), HANDLER.firstHot + i);
+  });
+  return numbers;
 }
 
 /** The one function with an i64 parameter: wasm takes a bigint there. */

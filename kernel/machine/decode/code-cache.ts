@@ -12,7 +12,7 @@ import type { Variant } from '../exec/emit.ts';
 import { HANDLER } from '../exec/core.ts';
 import type { Linker } from '../exec/handlers.ts';
 import { finishHandlers, requestHandler } from '../exec/handlers.ts';
-import { variantKey, variantOf } from './variant.ts';
+import { fusedKey, variantKey, variantOf } from './variant.ts';
 import * as layout from '../layout.ts';
 import { CONTEXT, RECORD, SLOT } from '../layout.ts';
 
@@ -29,6 +29,8 @@ export interface CodeCache {
   readonly cpuCount: number;
   /** Handler numbers of the run loop, by variant key. */
   readonly hot: ReadonlyMap<number, number>;
+  /** The same for comparisons fused with the branch behind them, by fusedKey. */
+  readonly fused: ReadonlyMap<number, number>;
   readonly cold: Map<number, number>; // function table indices, by variant key
   readonly faults: { readonly undefinedOpcode: number; readonly tooLong: number }; // handlers in the function table
   readonly decoded: Decoded;
@@ -38,12 +40,14 @@ export interface CodeCache {
   generation: number;
 }
 
-function setHandler(cache: CodeCache, record: number, entry: FormEntry): void {
+/** Gives the variant's key. */
+function setHandler(cache: CodeCache, record: number, entry: FormEntry): number {
   const variant = variantOf(cache.decoded, entry);
-  const hot = cache.hot.get(variantKey(entry, variant));
+  const exact = variantKey(entry, variant);
+  const hot = cache.hot.get(exact);
   if (hot !== undefined) {
     cache.words16[record >> 1] = hot;
-    return;
+    return exact;
   }
   // Functions tell base from index addressing only where it saves something: in the loop
   const general: Variant = variant.addressing === 'base' ? { ...variant, addressing: 'index' } : variant;
@@ -55,6 +59,7 @@ function setHandler(cache: CodeCache, record: number, entry: FormEntry): void {
   }
   cache.words16[record >> 1] = HANDLER.cold;
   cache.words16[(record + RECORD.cold) >> 1] = index;
+  return exact;
 }
 
 function fillRecord(cache: CodeCache, record: number, offset: number): void {
@@ -135,6 +140,8 @@ export function decodeRun(
     used = 1;
   }
   let at = offset;
+  let previousRecord = 0;
+  let previousKey = 0;
   for (let count = 0; ; count++) {
     const record = header + used * RECORD_BYTES;
     const known = at < PAGE_BYTES ? (words16[(base >> 1) + at] ?? 0) : 0;
@@ -190,7 +197,13 @@ export function decodeRun(
       break;
     }
     fillRecord(cache, body, at);
-    setHandler(cache, body, entry);
+    const key = setHandler(cache, body, entry);
+    if (entry.can.branchOn !== undefined && previousRecord === body - RECORD_BYTES) {
+      const fused = cache.fused.get(fusedKey(previousKey, entry.can.branchOn));
+      if (fused !== undefined) words16[previousRecord >> 1] = fused;
+    }
+    previousRecord = body;
+    previousKey = key;
     if (entry.can.relative) link(cache, slot, body);
     if (entry.can.neverFallsThrough) break;
     at += decoded.length;

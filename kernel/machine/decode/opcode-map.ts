@@ -22,6 +22,8 @@ export interface FormEntry extends FormCode {
     readonly address32: boolean;
     readonly relative: boolean;
     readonly nop90: boolean;
+    /** Condition code of Jcc. */
+    readonly branchOn: number | undefined;
   };
   readonly immediateSizes: readonly OperandLetter['size'][];
 }
@@ -50,7 +52,10 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
   const usesOperandSize =
     operands.some((operand) => operand.size === 'v' || operand.size === 'y') || options.includes('v');
   const has = (option: string): boolean => options.includes(option);
+  const parsed = parseEncoding(encoding);
+  const row = parsed.map === '' ? 0x70 : parsed.map === '0F' ? 0x80 : -1;
   const can: FormEntry['can'] = {
+    branchOn: (parsed.opcode & 0xf0) === row ? parsed.opcode & 15 : undefined,
     lock: has('lock'),
     default64: has('d64'),
     force64: has('f64'),
@@ -62,7 +67,6 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     nop90: has('nop90'),
   };
   const immediateSizes = operands.flatMap((operand) => (operand.kind === 'immediate' ? [operand.size] : []));
-  const parsed = parseEncoding(encoding);
   return {
     instruction,
     encoding,

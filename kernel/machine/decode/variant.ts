@@ -13,6 +13,9 @@ export function variantKey(entry: FormEntry, variant: Variant): number {
   return key * 2 + (variant.address32 ? 1 : 0);
 }
 
+/** A comparison and the condition of the branch behind it. */
+export const fusedKey = (key: number, condition: number): number => key * 16 + condition;
+
 export function variantOf(decoded: Decoded, entry: FormEntry): Variant {
   const matters = entry.can.address32;
   return {

@@ -38,6 +38,8 @@ export const HANDLER = { lookup: 0, cold: 1, cross: 2, goto: 3, firstHot: 4 } as
 export interface HotHandler {
   readonly form: FormCode;
   readonly variant: Variant;
+  /** Fused with a branch of this condition code, whose record follows. */
+  readonly condition?: number;
 }
 
 /** Locals that the handlers of the loop share: each handler starts over. */
@@ -152,9 +154,16 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     local.set(target, recordAddress),
     br(lookup),
   ];
-  for (const { form, variant } of hot) {
+  for (const { form, variant, condition } of hot) {
     locals.restart();
-    const code = emitHandler(form, variant, ctx, rec, locals, { record, target, next, lookup, fault });
+    const code = emitHandler(form, variant, ctx, rec, locals, {
+      record,
+      target,
+      next,
+      lookup,
+      fault,
+      ...(condition === undefined ? {} : { branch: { condition, remaining } }),
+    });
     bodies.push([code, advance]);
   }
 

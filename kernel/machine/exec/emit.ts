@@ -3,7 +3,7 @@
 // loop, where it ends by branching instead of returning.
 
 import type { Instruction, Operand, OperandKind, OperandLetter } from '../isa/declare.ts';
-import { CONTEXT, EXIT, RAM_BASE, RECORD, TLB_ENTRIES } from '../layout.ts';
+import { CONTEXT, EXIT, RAM_BASE, RECORD, RECORD_BYTES, TLB_ENTRIES } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
 import type { Body, Locals } from './body.ts';
 import { createBody } from './body.ts';
@@ -38,6 +38,8 @@ export interface InlineTarget {
   readonly next: Label; // go on with `record`
   readonly lookup: Label; // go on at address `target`
   readonly fault: Label;
+  /** Goes on with the conditional branch of the next record, in one go. */
+  readonly branch?: { readonly condition: number; readonly remaining: number };
 }
 
 interface PlacedOperand extends Operand {
@@ -105,8 +107,9 @@ function translationCode(
   host: number,
   fault: Code,
 ): Code {
-  const index = i32.and(i32.wrap_i64(i64.shr_u(linear, i64.const(12))), i32.const(TLB_ENTRIES - 1));
-  const entry = i32.add(body.context, i32.shl(index, i32.const(4)));
+  // (linear / 4096 mod TLB_ENTRIES) × 16
+  const scaled = i32.shr_u(i32.wrap_i64(linear), i32.const(8));
+  const entry = i32.add(body.context, i32.and(scaled, i32.const((TLB_ENTRIES - 1) << 4)));
   const last = size === 1 ? linear : i64.add(linear, i64.const(size - 1));
   const tlb = write ? CONTEXT.tlbWrite : CONTEXT.tlbRead;
   return [
@@ -177,6 +180,7 @@ export function emitHandler(
     return operand.host;
   };
   const finishers: (() => void)[] = [];
+  let compared: lazyFlags.Compared | undefined;
   /** i32 address of the operand's bytes, wherever they are. */
   const placeOf = (operand: PlacedOperand): Code => {
     if (operand.kind === 'memory') return hostOf(operand);
@@ -309,7 +313,17 @@ export function emitHandler(
     },
     sign: (value, bytes = size) => body.let('i64', lazyFlags.signExtend(value, bytes)),
 
-    flags: (recipe, a, b, result, bytes = size) => lazyFlags.emitFlags(body, recipe, a, b, result, bytes),
+    flags(recipe, a, b, result, bytes = size) {
+      if (inline?.branch === undefined) return lazyFlags.emitFlags(body, recipe, a, b, result, bytes);
+      const r = e.sign(result, bytes);
+      const isLogic = recipe === 'logic';
+      compared = {
+        a: isLogic ? r : e.sign(a, bytes),
+        b: isLogic ? i64.const(0) : e.sign(b, bytes),
+        result: r,
+      };
+      lazyFlags.emitFlags(body, 'sub', compared.a, compared.b, r, 8);
+    },
     flagsOf: (result, carry, overflow, bytes = size) => lazyFlags.emitFlagsOf(body, result, carry, overflow, bytes), // prettier-ignore
     setFlags: (values) => lazyFlags.emitSetFlags(body, values),
     flag(name) {
@@ -368,6 +382,19 @@ export function emitHandler(
   if (usesMmx) {
     e.set('fsw', i32.and(e.get('fsw'), i32.const(~0x3800)));
     e.set('ftw', i32.const(0));
+  }
+  if (inline?.branch !== undefined) {
+    if (compared === undefined) throw new Error('only comparisons are fused with branches');
+    const { condition, remaining } = inline.branch;
+    body.emit(local.set(inline.record, i32.add(record, i32.const(RECORD_BYTES))));
+    body.unlikely(i32.eqz(local.get(remaining)), () => body.emit(br(inline.next)));
+    body.emit(local.set(remaining, i32.sub(local.get(remaining), i32.const(1))));
+    body.when(lazyFlags.comparedCondition(compared, condition), () => {
+      const link = body.let('i32', i32.load(record, RECORD.link));
+      body.when(link, () => body.emit([local.set(inline.record, link), br(inline.next)]));
+      const target = i64.add(i64.load(context, CONTEXT.pageBase), i64.load(record, RECORD.immediate));
+      body.emit([local.set(inline.target, target), br(inline.lookup)]);
+    });
   }
   for (const finish of finishers) finish();
   const end: Code = inline === undefined ? i32.const(EXIT.next) : [];

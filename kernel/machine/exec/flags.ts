@@ -100,6 +100,33 @@ export function carryFlag(body: Emitter): Code {
   return when(isSub, compare, i32.and(flagBits(body), i32.const(1)), 'i32');
 }
 
+/** Operands of a comparison, sign-extended: what a conditional branch right behind it needs. */
+export interface Compared {
+  readonly a: Code;
+  readonly b: Code;
+  readonly result: Code;
+}
+
+/** The condition code of a comparison whose operands are at hand; O and P are not among those that are asked. */
+export function comparedCondition({ a, b, result }: Compared, code: number): Code {
+  const zero = i64.const(0);
+  switch (code) {
+    case 2: return i64.lt_u(a, b);
+    case 3: return i64.ge_u(a, b);
+    case 4: return i64.eqz(result);
+    case 5: return i64.ne(result, zero);
+    case 6: return i64.le_u(a, b);
+    case 7: return i64.gt_u(a, b);
+    case 8: return i64.lt_s(result, zero);
+    case 9: return i64.ge_s(result, zero);
+    case 12: return i64.lt_s(a, b);
+    case 13: return i64.ge_s(a, b);
+    case 14: return i64.le_s(a, b);
+    case 15: return i64.gt_s(a, b);
+    default: throw new Error(`condition ${code} is not fused`);
+  } // prettier-ignore
+}
+
 /** i32 0/1. Conditions that a compare decides are inlined for kind sub; the rest asks the function `conditionN`. */
 export function conditionOf(body: Emitter, code: number): Code {
   const negate = (code & 1) !== 0;

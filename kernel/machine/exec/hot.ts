@@ -11,7 +11,8 @@ import type { Addressing, Variant } from './emit.ts';
 export interface HotEntry {
   readonly form: FormEntry;
   readonly variant: Variant;
-  /** Keys of the variants that it serves. */
+  readonly condition?: number;
+  /** Keys of the variants that it serves; a fused one is found by fusedKey of each. */
   readonly keys: readonly number[];
 }
 
@@ -40,6 +41,7 @@ const ALL = 'none base index';
 const HOT: readonly HotLine[] = [
   ['mov', '89 /r', '4 8', ALL],
   ['mov', '8B /r', '4 8', ALL],
+  ['mov', '8B /r', '8', 'full'],
   ['mov', '88 /r', '4', 'base index'],
   ['mov', '8A /r', '4', 'base index'],
   ['mov', 'C7 /0 iz', '4 8', 'none base'],
@@ -56,6 +58,7 @@ const HOT: readonly HotLine[] = [
   ['add', '05 iz', '4 8', 'none'],
   ['sub', '29 /r', '4 8', 'none'],
   ['sub', '2B /r', '4 8', 'base'],
+  ['sub', '2B /r', '8', 'full'],
   ['sub', '83 /5 ib=81 /5 iz', '4 8', 'none base'],
   ['and', '21 /r', '4 8', 'none'],
   ['and', '23 /r', '4 8', 'base index'],
@@ -72,6 +75,7 @@ const HOT: readonly HotLine[] = [
   ['cmp', '83 /7 ib=81 /7 iz', '4 8', 'none base index'],
   ['cmp', '80 /7 ib', '4', 'none base index'],
   ['cmp', '38 /r', '4', 'none base'],
+  ['cmp', '3A /r', '4', 'base index'],
   ['cmp', '3C ib', '4', 'none'],
   ['cmp', '3D iz', '4 8', 'none'],
   ['test', '85 /r', '4 8', 'none'],
@@ -83,6 +87,8 @@ const HOT: readonly HotLine[] = [
   ['sar', 'C1 /7 ib', '4 8', 'none'],
   ['imul', '0F AF /r', '4 8', 'none base index'],
   ['imul', '6B /r ib=69 /r iz', '4 8', 'none'],
+  ['inc', 'FF /0', '4 8', 'none'],
+  ['dec', 'FF /1', '4 8', 'none'],
   ['neg', 'F7 /3', '4 8', 'none'],
   ['cbw/cwde/cdqe', '98', '8', 'none'],
   ['push', '50+r', '8', 'none'],
@@ -108,6 +114,18 @@ const HOT: readonly HotLine[] = [
   ['setne', '0F 95 /r', '4', 'none'],
 ];
 
+/** Comparisons that swallow the conditional branch behind them, by the branch's condition. */
+const FUSED: readonly (readonly [...HotLine, conditions: string])[] = [
+  ['cmp', '39 /r', '4 8', 'none', 'b ae e ne be a l ge le g'],
+  ['cmp', '83 /7 ib=81 /7 iz', '4 8', 'none', 'b ae e ne be a l ge le g'],
+  ['cmp', '83 /7 ib=81 /7 iz', '4 8', 'base', 'e ne'],
+  ['cmp', '80 /7 ib', '4', 'base', 'e ne'],
+  ['cmp', '80 /7 ib', '4', 'none', 'e ne be a'],
+  ['cmp', '3C ib', '4', 'none', 'e ne be a'],
+  ['test', '85 /r', '4 8', 'none', 'e ne s ns le g'],
+  ['test', '84 /r', '4', 'none', 'e ne s ns'],
+];
+
 const ADDRESSING: Record<string, Addressing> = { none: 'none', base: 'base', index: 'index', full: 'full' };
 
 /** Forms on which the operand size has no influence are decoded with 4. */
@@ -121,7 +139,8 @@ export function hotHandlers(map: OpcodeMap): HotEntry[] {
     map.entries.map((entry) => [`${entry.instruction.mnemonic} ${entry.encoding}`, entry]),
   );
   const hot: HotEntry[] = [];
-  for (const [mnemonic, encodings, sizes, addressings] of HOT) {
+  const lines: (readonly [...HotLine, conditions?: string])[] = [...HOT, ...FUSED];
+  for (const [mnemonic, encodings, sizes, addressings, conditions] of lines) {
     const forms = encodings.split('=').map((encoding) => byName.get(`${mnemonic} ${encoding}`));
     const [form] = forms;
     if (form === undefined) throw new Error(`no such form: ${mnemonic} ${encodings}`);
@@ -134,7 +153,9 @@ export function hotHandlers(map: OpcodeMap): HotEntry[] {
           address32: false,
         };
         const keys = forms.flatMap((served) => (served === undefined ? [] : [variantKey(served, variant)]));
-        hot.push({ form, variant, keys });
+        if (conditions === undefined) hot.push({ form, variant, keys });
+        for (const [condition, branch] of CONDITIONS.entries())
+          if (conditions?.split(' ').includes(branch) === true) hot.push({ form, variant, keys, condition });
       }
     }
   }
