@@ -69,17 +69,20 @@ function connectSocket(address: string, delayMs: number): void {
     if (typeof event.data === 'string') receive(event.data);
     else if (event.data instanceof ArrayBuffer) receive(new Uint8Array(event.data));
   });
-  socket.addEventListener('close', (event) => {
+  socket.addEventListener('close', () => {
     transmit = null;
     if (opened) protocol.disconnected();
-    if (event.code === 1008) {
-      connection.value = 'refused'; // policy violation: the token is not this server's
-      return;
-    }
     connection.value = opened || connection.value === 'lost' ? 'lost' : 'connecting';
     const next = opened ? 250 : Math.min(delayMs * 2, LONGEST_DELAY_MS);
-    setTimeout(() => connectSocket(address, next), next);
+    setTimeout(() => void tryAgain(address, next), next);
   });
+}
+
+/** A failed handshake does not tell why; the page's own address does: 401 means that the token is another server's. */
+async function tryAgain(address: string, delayMs: number): Promise<void> {
+  const page = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  if (page?.status === 401 || page?.status === 403) connection.value = 'refused';
+  else connectSocket(address, delayMs);
 }
 
 export function connect(): void {

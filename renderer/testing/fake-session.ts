@@ -25,15 +25,13 @@ export const fakeSession: SessionDetails = {
   about: { session: 's1', name: 'hog against make', startNs: START, endNs: END, recordedAtMs: 0, eventCount: 5_000_000, sizeBytes: 31_000_000, running: false },
   cpus: 2,
   series: [
-    { name: 'user', group: 'CPU share', unit: 'share', kind: 'rate' },
-    { name: 'system', group: 'CPU share', unit: 'share', kind: 'rate' },
-    { name: 'free', group: 'Memory', unit: 'B', kind: 'level' },
-    { name: 'page cache', group: 'Memory', unit: 'B', kind: 'level' },
-    { name: 'pswpin', group: 'Swap', unit: 'pages', kind: 'rate' },
-    { name: 'pswpout', group: 'Swap', unit: 'pages', kind: 'rate' },
-    { name: 'switches', group: 'Scheduler', unit: '', kind: 'rate' },
-    { name: 'reads', group: 'Disk', unit: '', kind: 'rate' },
-    { name: 'writes', group: 'Disk', unit: '', kind: 'rate' },
+    ...[0, 1].flatMap((cpu) => ['user', 'system', 'irq', 'iowait'].map((part) => ({ name: `cpu${cpu} ${part}`, group: 'cpu', unit: 'ns', kind: 'rate' as const }))),
+    { name: 'free', group: 'memory', unit: 'bytes', kind: 'level' },
+    { name: 'page cache', group: 'memory', unit: 'bytes', kind: 'level' },
+    { name: 'swap in', group: 'swap', unit: 'pages', kind: 'rate' },
+    { name: 'swap out', group: 'swap', unit: 'pages', kind: 'rate' },
+    { name: 'context switches', group: 'sched', unit: 'switches', kind: 'rate' },
+    { name: 'vda reads', group: 'disk', unit: 'requests', kind: 'rate' },
   ],
   events: [
     { name: 'sched:sched_switch', count: 3_100_000 }, { name: 'sched:sched_wakeup', count: 1_200_000 }, { name: 'raw_syscalls:sys_enter', count: 500_000 },
@@ -71,7 +69,7 @@ export function readSeries(names: readonly string[], fromNs: number, toNs: numbe
   const count = Math.min(pixels, Math.max(2, Math.floor((toNs - fromNs) / 10e6)));
   return names.map((name, place) => {
     const about = fakeSession.series.find((entry) => entry.name === name);
-    const scale = about?.unit === 'B' ? 80e6 : about?.unit === 'share' ? 0.5 : 400;
+    const scale = about?.unit === 'bytes' ? 80e6 : about?.unit === 'ns' ? 0.14e9 : 400;
     const atNs = Float64Array.from({ length: count }, (_, index) => fromNs + ((toNs - fromNs) * index) / (count - 1));
     const mean = atNs.map((at) => scale * (1 + 0.7 * Math.sin(at / 1e9 / (1.3 + place)) + 0.2 * hash(Math.floor(at / 1e7) + place)));
     return { name, atNs, mean, low: mean.map((value) => value * 0.8), high: mean.map((value) => value * 1.2) };

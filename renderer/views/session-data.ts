@@ -9,6 +9,7 @@ import { clampView, fetchRange, serves } from '../charts/time-view.ts';
 import type { TimeView } from '../charts/time-view.ts';
 import { protocol } from '../protocol-client.ts';
 import { useLogStore } from '../stores/log.ts';
+import { firstChoice } from './session-charts.ts';
 
 const PIXELS_A_SCREEN = 1600;
 
@@ -37,7 +38,7 @@ export function useSessionData(machine: string, session: string) {
       const answer = await protocol.request('sessions.describe', { machine, session });
       details.value = answer.session;
       view.value = limits.value;
-      if (chosen.value.length === 0) chosen.value = answer.session.series.slice(0, 6).map((entry) => entry.name);
+      if (chosen.value.length === 0) chosen.value = firstChoice(answer.session.series);
     } catch (error) {
       failed.value = error instanceof Error ? error.message : String(error);
     }
