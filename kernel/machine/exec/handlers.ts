@@ -11,7 +11,7 @@ import { local } from './wasm.ts';
 import type { FunctionCode, FunctionImport } from './wasm-module.ts';
 import { collectCallees, moduleBytes } from './wasm-module.ts';
 
-export const TABLE_SIZE = 8192;
+export const TABLE_SIZE = 32768;
 
 /** What generated modules link to; part of a machine, never frozen. */
 export interface Linker {
