@@ -356,9 +356,6 @@ function startThreads(kernel: Kernel, device: BlockDevice): void {
   if (kernel.vfs.threads.has(device.name)) return;
   kernel.vfs.threads.add(device.name);
   wantThread(kernel, 'jbd2', `jbd2/${device.name}-8`, device.name);
-  if (kernel.vfs.threads.has('evict')) return;
-  kernel.vfs.threads.add('evict');
-  wantThread(kernel, 'evict', 'kworker/u4:1-ev', null);
 }
 
 /** Writes the pages of every file. BLOCKED until they are on the device. */

@@ -15,7 +15,7 @@ import { inodeOperations, type FileOperations, type Inode, type NewOwner } from 
 import { putInode } from './inode-cache.ts';
 import { notify, IN } from './inotify.ts';
 import { newOpenFile, operationsOf, type OpenFile } from './open-file.ts';
-import { mountOf, putPath, type Path } from './path.ts';
+import { putPath, type Path } from './path.ts';
 import {
   checkPermission,
   checkWritable,
@@ -170,7 +170,7 @@ export function openAt(kernel: Kernel, task: Task, path: Path, flags: number): O
   const wantsWrite = access !== O.RDONLY || (flags & O.TRUNC) !== 0;
   if (inode.kind === 'directory' && wantsWrite) return EISDIR;
   const isDevice = inode.kind === 'char' || inode.kind === 'block';
-  if (isDevice && (mountOf(kernel, path).flags & MS.NODEV) !== 0) return EACCES;
+  if (isDevice && ((kernel.vfs.mounts.get(path.mount)?.flags ?? 0) & MS.NODEV) !== 0) return EACCES;
   const mask = (access === O.WRONLY ? 0 : MAY_READ) | (wantsWrite ? MAY_WRITE : 0);
   const allowed = checkPermission(kernel, task, inode, mask);
   if (failed(allowed)) return allowed;

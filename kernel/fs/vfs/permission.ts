@@ -6,7 +6,7 @@ import type { Kernel } from '../../state.ts';
 import type { Task } from '../../sched/task.ts';
 import { inodeOperations, type Inode } from './inode.ts';
 import { superBlockOf } from './inode-cache.ts';
-import { mountOf, type Path } from './path.ts';
+import type { Path } from './path.ts';
 
 export const MAY_EXEC = 1;
 export const MAY_WRITE = 2;
@@ -62,7 +62,7 @@ export function checkPermission(kernel: Kernel, task: Task, inode: Inode, mask: 
 }
 
 export function isReadOnly(kernel: Kernel, path: Path): boolean {
-  if ((mountOf(kernel, path).flags & MS.RDONLY) !== 0) return true;
+  if (((kernel.vfs.mounts.get(path.mount)?.flags ?? 0) & MS.RDONLY) !== 0) return true;
   return path.dentry.inode !== null && superBlockOf(kernel, path.dentry.inode).readOnly;
 }
 
