@@ -378,6 +378,8 @@ export function emitHandler(
 
   // A write to an MMX register or a read of one makes the x87 stack an MMX register file (SDM 1 9.5.1)
   const usesMmx = operands.some((operand) => operand.kind === 'mmx');
+  // An x87 exception that waits comes first
+  if (usesMmx) e.raiseIf(i32.and(e.get('fsw'), i32.const(0x80)), VECTOR.floatingPoint);
   form.instruction.emit(e, ...operands);
   if (usesMmx) {
     e.set('fsw', i32.and(e.get('fsw'), i32.const(~0x3800)));

@@ -177,6 +177,7 @@ export const sseState: Family = {
       feature: 'mmx',
       forms: [['NP 0F 77', '']],
       emit(e) {
+        e.raiseIf(i32.and(e.get('fsw'), i32.const(0x80)), VECTOR.floatingPoint);
         e.set('ftw', i32.const(0xffff));
         e.set('fsw', i32.and(e.get('fsw'), i32.const(~0x3800)));
       },

@@ -4,7 +4,7 @@ import { contextOf } from '../cpu.ts';
 import type { Machine } from '../cpu.ts';
 import { CONTEXT } from '../layout.ts';
 import { REGISTER } from '../machine.ts';
-import { readBytes, store64, writeBytes } from '../memory.ts';
+import { readBytes, store32, store64, writeBytes } from '../memory.ts';
 import { loadContext, newContext, readRegister, readRegisterBig, writeRegister, writeRegisterBig } from '../registers.ts'; // prettier-ignore
 import { createMachine, run, setPageTable } from '../run.ts';
 import type { Case, Result } from './records.ts';
@@ -30,8 +30,12 @@ export function bootEmulated(): Emulated {
   store64(machine, root, pointers + 7);
   store64(machine, pointers + (Math.floor(first / 2 ** 30) & 511) * 8, directory + 7);
   store64(machine, directory + ((first >>> 21) & 511) * 8, table + 7);
-  const map = (address: number, physical: number, rights: number): void =>
-    store64(machine, table + ((address >>> 12) & 511) * 8, physical + rights);
+  const map = (address: number, physical: number, rights: number): void => {
+    const entry = table + ((address >>> 12) & 511) * 8;
+    store64(machine, entry, physical + rights);
+    const executable = address >= PLACE.code && address < PLACE.code + CODE_BYTES;
+    if (!executable) store32(machine, entry + 4, 2 ** 31); // NX
+  };
   map(PLACE.code, CODE_PHYSICAL, PRESENT_USER);
   map(PLACE.code + PAGE, CODE_PHYSICAL + PAGE, PRESENT_USER);
   map(PLACE.data, PAGE_PHYSICAL[0], PRESENT_USER | WRITABLE);

@@ -2,10 +2,21 @@
 // read-only, not mapped, with values from values.ts. The same seed makes the same case.
 
 import type { FormEntry } from '../decode/opcode-map.ts';
+import { FLAG, UNDEFINED } from './compare.ts';
 import type { Case } from './records.ts';
 import { PAGE, PLACE } from './records.ts';
 import type { Chance } from './values.ts';
-import { below, bits32, bits64, chance, integer64, oneIn, pick, vectorBytes } from './values.ts';
+import {
+  below,
+  bits32,
+  bits64,
+  chance,
+  extendedBytes,
+  integer64,
+  oneIn,
+  pick,
+  vectorBytes,
+} from './values.ts';
 
 /** Not comparable: they depend on the machine, need privilege, or leave the code. */
 const EXCLUDED =
@@ -78,12 +89,17 @@ function initialRegisters(from: Chance, mnemonic: string): BigUint64Array {
   return gpr;
 }
 
-function encode(from: Chance, entry: FormEntry): Encoding {
+function encode(from: Chance, entry: FormEntry, codeAt: number, registersOnly: boolean): Encoding {
   const { parsed, options, instruction } = entry;
   const gpr = initialRegisters(from, instruction.mnemonic);
   let rexW = parsed.rexW ?? (entry.usesOperandSize ? oneIn(from, 3) : oneIn(from, 8));
   const prefixes: number[] = [];
-  const operand16 = entry.usesOperandSize && parsed.prefix === undefined && !rexW && oneIn(from, 3);
+  const operand16 =
+    entry.usesOperandSize &&
+    instruction.mnemonic !== 'enter' &&
+    parsed.prefix === undefined &&
+    !rexW &&
+    oneIn(from, 3);
   if (operand16) prefixes.push(0x66);
   if (parsed.prefix !== undefined && parsed.prefix !== 'none') prefixes.push(parseInt(parsed.prefix, 16));
   if ((options.includes('rep') || options.includes('repz')) && !oneIn(from, 3))
@@ -127,7 +143,7 @@ function encode(from: Chance, entry: FormEntry): Encoding {
     if (regIsOperand && oneIn(from, 2)) rex |= 4;
     if (parsed.modRm !== undefined) {
       modRm.push(parsed.modRm[0] + below(from, parsed.modRm[1] - parsed.modRm[0] + 1));
-    } else if (entry.modes === 1 || (entry.modes === 3 && oneIn(from, 2))) {
+    } else if (entry.modes === 1 || (entry.modes === 3 && (registersOnly || oneIn(from, 2)))) {
       if (oneIn(from, 2)) rex |= 1;
       modRm.push(0xc0 | (reg << 3) | below(from, 8));
     } else {
@@ -192,8 +208,7 @@ function encode(from: Chance, entry: FormEntry): Encoding {
   const displacementAt = bytes.length - 4;
   bytes.push(...immediates);
   if (ripRelativeAt >= 0) {
-    // The code's place is fixed below: CODE_OFFSET is in `place`
-    const relative = target - BigInt(PLACE.code + CODE_OFFSET + bytes.length);
+    const relative = target - BigInt(PLACE.code + codeAt + bytes.length);
     bytes.splice(displacementAt, 4, ...littleEndian(relative, 4));
   }
   return { bytes, gpr, target };
@@ -213,27 +228,58 @@ function mxcsr(from: Chance): number {
 }
 
 /** As FXSAVE64: MMX-like or floating-point x87 registers, control word at its default, vectors. */
-function fxImage(from: Chance, x87: boolean): Uint8Array {
+function fxImage(from: Chance, entry: FormEntry | undefined): Uint8Array {
   const fx = new Uint8Array(512);
   const view = new DataView(fx.buffer);
-  view.setUint16(0, x87 ? 0x37f : 0x37f, true);
-  view.setUint16(2, (below(from, 8) << 11) | (below(from, 2) << 8), true);
-  fx[4] = below(from, 256);
+  view.setUint16(0, 0x37f, true);
+  if (entry?.instruction.feature === 'x87') fillX87(from, view, fx);
+  else fillMmx(from, view, fx);
   view.setUint32(24, mxcsr(from), true);
-  for (let i = 0; i < 8; i++) {
-    fx.set(vectorBytes(from, 8), 32 + i * 16);
-    view.setUint16(40 + i * 16, oneIn(from, 2) ? 0xffff : 0x3f00 + below(from, 0x200), true);
-  }
   for (let i = 0; i < 16; i++) fx.set(vectorBytes(from, 16), 160 + i * 16);
   if (oneIn(from, 4)) fx.copyWithin(160, 176, 192); // equal registers
   return fx;
 }
 
-export function caseFor(entry: FormEntry, seed: number): Case {
-  const from = chance(seed);
-  bits32(from);
-  const { bytes, gpr, target } = encode(from, entry);
+function fillX87(from: Chance, view: DataView, fx: Uint8Array): void {
+  if (oneIn(from, 3))
+    view.setUint16(0, 0x40 | 0x3f | (below(from, 4) << 10) | (pick(from, [0, 2, 3]) << 8), true);
+  if (oneIn(from, 12)) view.setUint16(0, 0x340 | below(from, 64), true); // unmasked
+  const top = below(from, 8);
+  view.setUint16(
+    2,
+    (top << 11) | (oneIn(from, 2) ? 0 : (below(from, 128) & 0x3f) | (below(from, 8) << 8)),
+    true,
+  );
+  if ((view.getUint16(2, true) & ~view.getUint16(0, true) & 0x3f) !== 0) view.setUint16(2, top << 11, true);
+  fx[4] = oneIn(from, 3) ? below(from, 256) : 255;
+  if (oneIn(from, 4)) fx[4] = 255 & ~(1 << ((top + 7) & 7)); // room for one push
+  for (let i = 0; i < 8; i++) fx.set(extendedBytes(from), 32 + i * 16);
+}
+
+function fillMmx(from: Chance, view: DataView, fx: Uint8Array): void {
+  view.setUint16(2, (below(from, 8) << 11) | (below(from, 2) << 8), true);
+  fx[4] = below(from, 256);
+  if (oneIn(from, 16)) {
+    // An x87 exception waits
+    view.setUint16(0, 0x340, true);
+    view.setUint16(2, view.getUint16(2, true) | 0x8081, true);
+  }
+  for (let i = 0; i < 8; i++) {
+    fx.set(vectorBytes(from, 8), 32 + i * 16);
+    view.setUint16(40 + i * 16, oneIn(from, 2) ? 0xffff : 0x3f00 + below(from, 0x200), true);
+  }
+}
+
+/** The state around encoded instructions: memory at the operand's place, flags, vectors. */
+function surround(
+  from: Chance,
+  code: readonly number[],
+  last: Encoding,
+  mnemonic: string,
+  fx: Uint8Array,
+): Case {
   const windowLength = 640;
+  const { target, gpr } = last;
   const inData = target >= BigInt(PLACE.data - 64) && target < BigInt(PLACE.data + 2 * PAGE);
   const wanted = inData ? Number(target) - PLACE.data - 64 : below(from, 4096);
   const windowOffset = Math.max(0, Math.min(2 * PAGE - windowLength, wanted));
@@ -245,14 +291,49 @@ export function caseFor(entry: FormEntry, seed: number): Case {
     if (at >= 0 && at + 16 <= windowLength) window.set(vectorBytes(from, 16), at);
   }
   const flags = below(from, 2) === 0 ? 0x202 : 0x202 | (bits32(from) & 0x8d5);
-  const usesDirection = IMPLICIT_MEMORY.test(entry.instruction.mnemonic) && oneIn(from, 3);
-  return {
-    code: Uint8Array.from(bytes),
-    codeOffset: CODE_OFFSET,
-    gpr,
-    rflags: usesDirection ? flags | 0x400 : flags,
-    fx: fxImage(from, false),
-    windowOffset,
-    window,
-  };
+  const usesDirection = IMPLICIT_MEMORY.test(mnemonic) && oneIn(from, 3);
+  const rflags = usesDirection ? flags | 0x400 : flags;
+  return { code: Uint8Array.from(code), codeOffset: CODE_OFFSET, gpr, rflags, fx, windowOffset, window };
+}
+
+export function caseFor(entry: FormEntry, seed: number): Case {
+  const from = chance(seed);
+  bits32(from);
+  const encoded = encode(from, entry, CODE_OFFSET, false);
+  return surround(from, encoded.bytes, encoded, entry.instruction.mnemonic, fxImage(from, entry));
+}
+
+const ALONE =
+  /^(push.*|pop.*|enter|leave|call|ret|jmp|loop.*|j.*cxz|int3|lods.*|stos.*|movs[bwdq]?|scas.*|cmps|xlat.*|sahf|ud.*|exception.*|div|idiv|maskmov.*|fx.*|popf|nop|pause|endbr.*)$/;
+
+/** May stand in a sequence: leaves no flag undefined (but A, which only PUSHF and LAHF show) and does not leave the code. */
+export function isSequential(entry: FormEntry): boolean {
+  const { mnemonic } = entry.instruction;
+  if (!isComparable(entry) || ALONE.test(mnemonic)) return false;
+  if (((UNDEFINED[mnemonic] ?? 0) & ~FLAG.A) !== 0) return false;
+  return entry.operands.every((operand) => operand.kind !== 'relative' && operand.kind !== 'memory');
+}
+
+/** Some instructions in a row, all but the last on registers: what one leaves (flags above all) the next one finds. */
+export function sequenceFor(
+  entries: readonly FormEntry[],
+  seed: number,
+): { test: Case; text: string } | undefined {
+  const from = chance(seed);
+  bits32(from);
+  const length = 2 + below(from, 5);
+  const code: number[] = [];
+  const names: string[] = [];
+  let last: Encoding | undefined;
+  for (let i = 0; i < length; i++) {
+    const entry = entries[below(from, entries.length)];
+    if (entry === undefined) return undefined;
+    const encoded = encode(from, entry, CODE_OFFSET + code.length, i < length - 1);
+    if (code.length + encoded.bytes.length > 64) break;
+    code.push(...encoded.bytes);
+    names.push(entry.instruction.mnemonic);
+    last = encoded;
+  }
+  if (last === undefined) return undefined;
+  return { test: surround(from, code, last, '', fxImage(from, undefined)), text: names.join('; ') };
 }

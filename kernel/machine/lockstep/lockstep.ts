@@ -2,15 +2,17 @@
 // states bit for bit.
 //
 //   node kernel/machine/lockstep/lockstep.ts [--families integer,sse,x87] [--cases N] [--seed N] [--only REGEX] [--show N]
+//     [--sequences N] [--x87-pointers]
 //
-// --cases: cases for each form. --only: mnemonics. --show: failures printed for each mnemonic.
+// --cases: cases for each form. --sequences: cases of several instructions in a row. --only: mnemonics.
+// --x87-pointers: the x87's last instruction and data pointers count too. --show: failures printed for each mnemonic.
 
 import { parseArgs } from 'node:util';
 import type { FormEntry } from '../decode/opcode-map.ts';
 import { differences } from './compare.ts';
 import { bootEmulated, runEmulated } from './emulated.ts';
 import type { Emulated } from './emulated.ts';
-import { caseFor, isComparable } from './generate.ts';
+import { caseFor, isComparable, isSequential, sequenceFor } from './generate.ts';
 import type { NativeHost } from './native.ts';
 import { buildNative, disassemble, removeNative, runNative } from './native.ts';
 import type { Case } from './records.ts';
@@ -25,7 +27,8 @@ export function familyOf(entry: FormEntry): FamilyName {
 }
 
 export interface Failure {
-  readonly entry: FormEntry;
+  readonly name: string;
+  readonly encoding: string;
   readonly seed: number;
   readonly test: Case;
   readonly lines: readonly string[];
@@ -41,6 +44,9 @@ export interface Options {
   readonly cases: number;
   readonly seed: number;
   readonly only: RegExp;
+  /** Cases of several instructions in a row. */
+  readonly sequences: number;
+  readonly x87Pointers: boolean;
 }
 
 /** A seed for the case, from what names it, so that other forms do not move it. */
@@ -60,34 +66,52 @@ export function runLockstep(host: NativeHost, emulated: Emulated, options: Optio
   );
   const failures: Failure[] = [];
   let count = 0;
-  let batch: { entry: FormEntry; seed: number; test: Case }[] = [];
+  let batch: { name: string; encoding: string; mmx: boolean; seed: number; test: Case }[] = [];
   const finish = (): void => {
     const results = runNative(host, batch.map(({ test }) => test)); // prettier-ignore
-    batch.forEach(({ entry, seed, test }, i) => {
+    batch.forEach(({ name, encoding, mmx, seed, test }, i) => {
       const native = results[i];
       if (native === undefined) return;
       const ours = runEmulated(emulated, test);
-      const mmx = entry.operands.some((operand) => operand.register === 'mmx');
-      const lines = differences(entry.instruction.mnemonic, test, native, ours, { x87Pointers: false, mmx });
-      if (lines.length > 0) failures.push({ entry, seed, test, lines });
+      const lines = differences(name, test, native, ours, {
+        x87Pointers: options.x87Pointers,
+        mmx,
+        encoding,
+      });
+      if (lines.length > 0) failures.push({ name, encoding, seed, test, lines });
     });
     count += batch.length;
     batch = [];
   };
+  const add = (item: (typeof batch)[number]): void => {
+    if (batch.push(item) === BATCH) finish();
+  };
   for (const entry of entries) {
+    const mmx = entry.operands.some((operand) => operand.register === 'mmx');
     for (let i = 0; i < options.cases; i++) {
       const seed = seedOf(entry, options.seed, i);
-      batch.push({ entry, seed, test: caseFor(entry, seed) });
-      if (batch.length === BATCH) finish();
+      add({
+        name: entry.instruction.mnemonic,
+        encoding: entry.encoding,
+        mmx,
+        seed,
+        test: caseFor(entry, seed),
+      });
     }
+  }
+  const sequential = entries.filter(isSequential);
+  for (let i = 0; i < options.sequences; i++) {
+    const seed = (options.seed * 0x9e37_79b1 + i * 0x85eb_ca6b) | 0;
+    const made = sequenceFor(sequential, seed);
+    if (made !== undefined) add({ name: 'sequence', encoding: made.text, mmx: true, seed, test: made.test });
   }
   if (batch.length > 0) finish();
   return { cases: count, forms: entries.length, failures };
 }
 
-export function describeFailure(host: NativeHost, { entry, seed, test, lines }: Failure): string {
+export function describeFailure(host: NativeHost, { name, encoding, seed, test, lines }: Failure): string {
   const bytes = [...test.code].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  const head = `${entry.instruction.mnemonic} [${entry.encoding}] seed ${seed}: ${bytes}   ${disassemble(host, test.code)}`;
+  const head = `${name} [${encoding}] seed ${seed}: ${bytes}   ${disassemble(host, test.code)}`;
   return [head, ...lines.map((line) => `    ${line}`)].join('\n');
 }
 
@@ -98,6 +122,8 @@ function main(): number {
       cases: { type: 'string', default: '40' },
       seed: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
+      sequences: { type: 'string', default: '2000' },
+      'x87-pointers': { type: 'boolean', default: false },
       show: { type: 'string', default: '2' },
     },
   });
@@ -110,12 +136,14 @@ function main(): number {
     families: values.families.split(','),
     cases: Number(values.cases),
     seed: Number(values.seed),
+    sequences: Number(values.sequences),
+    x87Pointers: values['x87-pointers'],
     only: new RegExp(`^(${values.only === '' ? '.*' : values.only})$`),
   };
   const report = runLockstep(host, bootEmulated(), options);
   const shown = new Map<string, number>();
   for (const failure of report.failures) {
-    const name = failure.entry.instruction.mnemonic;
+    const { name } = failure;
     const before = shown.get(name) ?? 0;
     shown.set(name, before + 1);
     if (before < Number(values.show)) process.stdout.write(`${describeFailure(host, failure)}\n`);

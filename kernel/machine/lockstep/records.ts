@@ -7,7 +7,7 @@ export const PLACE = {
   data: 0x1001_0000, // two pages
   readOnly: 0x1002_0000,
   stack: 0x1003_0000,
-  gsBase: 0x1_0000,
+  gsBase: 0x100_0000,
 } as const;
 export const PAGE = 4096;
 export const CODE_BYTES = 2 * PAGE;

@@ -63,6 +63,36 @@ function float(from: Chance, fraction: number, exponentBits: number): bigint {
 export const float32 = (from: Chance): bigint => float(from, 23, 8);
 export const float64 = (from: Chance): bigint => float(from, 52, 11);
 
+/** A number of the x87's 80 bits: mostly normal, at all edges, sometimes an encoding that it does not support. */
+export function extendedBytes(from: Chance): Uint8Array {
+  const out = new Uint8Array(10);
+  const view = new DataView(out.buffer);
+  const top = 1n << 63n;
+  const random = bits64(from) | top;
+  const simple = pick<bigint>(from, [top, top | 1n, 0xffff_ffff_ffff_ffffn, top | (1n << 62n), random, random & ~0x7ffn]);
+  const sign = below(from, 2) << 15;
+  let significand = simple;
+  let exponent = 0x3fff;
+  switch (below(from, 14)) {
+    case 0: [significand, exponent] = [0n, 0]; break;
+    case 1: [significand, exponent] = [random & ~top, 0]; break; // denormal
+    case 2: [significand, exponent] = [simple, 0]; break; // pseudo-denormal
+    case 3: [significand, exponent] = [top, 0x7fff]; break; // infinity
+    case 4: [significand, exponent] = [random | (1n << 62n), 0x7fff]; break;
+    case 5: [significand, exponent] = [(random & ~(1n << 62n)) | 1n, 0x7fff]; break; // signalling
+    case 6: exponent = pick<number>(from, [1, 2, 0x7ffe, 0x7ffd]); break;
+    case 7: case 8: exponent = 0x3fff + below(from, 70); break;
+    case 9: exponent = 0x3fff - below(from, 70); break;
+    case 10: exponent = pick<number>(from, [0x3c00, 0x3c01, 0x3bcd, 0x3f81, 0x3f6a, 0x407e, 0x43fe, 0x407f, 0x43ff]); break;
+    case 11: if (oneIn(from, 4)) [significand, exponent] = [random & ~top, 1 + below(from, 0x7ffe)]; break; // unsupported
+    case 12: exponent = 1 + below(from, 0x7ffe); break;
+    default: exponent = 0x3fff - 4 + below(from, 8);
+  }
+  view.setBigUint64(0, significand, true);
+  view.setUint16(8, sign | exponent, true);
+  return out;
+} // prettier-ignore
+
 function fillLanes(out: Uint8Array, laneBytes: number, make: () => bigint): void {
   for (let at = 0; at + laneBytes <= out.length; at += laneBytes) {
     let value = make();
