@@ -135,6 +135,6 @@ export function newProcess(pid: Tid, parent: Tid, from: Process | null, startNs:
     nextPosixTimer: 0,
     oomScoreAdj: from?.oomScoreAdj ?? 0,
     startNs,
-    hostCommand: from?.hostCommand ?? 0,
+    hostCommand: 0,
   };
 }
