@@ -66,12 +66,19 @@ function nesting(file: OpenFile, seen: readonly OpenFile[]): number {
   if (!isEpoll(file)) return 0;
   if (seen.includes(file)) return Infinity;
   let deepest = 0;
-  for (const entry of epollSetOf(file).entries.values()) deepest = Math.max(deepest, nesting(entry.file, [...seen, file]));
+  for (const entry of epollSetOf(file).entries.values())
+    deepest = Math.max(deepest, nesting(entry.file, [...seen, file]));
   return deepest + 1;
 }
 
 /** EPOLL_CTL_ADD. */
-export function addEntry(kernel: Kernel, epoll: OpenFile, fd: number, file: OpenFile, event: EpollEvent): number | Failure {
+export function addEntry(
+  kernel: Kernel,
+  epoll: OpenFile,
+  fd: number,
+  file: OpenFile,
+  event: EpollEvent,
+): number | Failure {
   if (!canPoll(file)) return EPERM;
   if (file === epoll) return EINVAL;
   if (event.events & EPOLLEXCLUSIVE && (isEpoll(file) || event.events & EPOLLONESHOT)) return EINVAL;
@@ -89,7 +96,13 @@ export function addEntry(kernel: Kernel, epoll: OpenFile, fd: number, file: Open
 }
 
 /** EPOLL_CTL_MOD: also arms a one-shot entry again, and counts as an edge. */
-export function modifyEntry(kernel: Kernel, epoll: OpenFile, fd: number, file: OpenFile, event: EpollEvent): number | Failure {
+export function modifyEntry(
+  kernel: Kernel,
+  epoll: OpenFile,
+  fd: number,
+  file: OpenFile,
+  event: EpollEvent,
+): number | Failure {
   const set = epollSetOf(epoll);
   const entry = set.entries.get(keyOf(fd, file));
   if (entry === undefined) return ENOENT;
@@ -136,7 +149,11 @@ function watch(entry: EpollEntry, queues: readonly WaitQueue[]): void {
 }
 
 /** Up to `max` events, and the queues to sleep on when there are none. Reported entries go to the end of the line. */
-export function collectEvents(kernel: Kernel, epoll: OpenFile, max: number): { events: EpollEvent[]; queues: WaitQueue[] } {
+export function collectEvents(
+  kernel: Kernel,
+  epoll: OpenFile,
+  max: number,
+): { events: EpollEvent[]; queues: WaitQueue[] } {
   const set = epollSetOf(epoll);
   dropClosed(set);
   const found: EpollEvent[] = [];

@@ -19,7 +19,12 @@ const MAX_COUNT = 0xffff_ffff_ffff_fffen;
 
 export const eventCounterOf = (file: OpenFile): EventCounter => file.data as EventCounter;
 
-export function newEventFile(kernel: Kernel, count: number, semaphore: boolean, flags: number): OpenFile | Failure {
+export function newEventFile(
+  kernel: Kernel,
+  count: number,
+  semaphore: boolean,
+  flags: number,
+): OpenFile | Failure {
   const data: EventCounter = { count: BigInt(count), semaphore, changed: newWaitQueue() };
   return newAnonymousFile(kernel, 'eventfd', data, O.RDWR | flags, 'file', '[eventfd]');
 }
@@ -29,7 +34,8 @@ fileOperations['eventfd'] = {
   read(kernel, task, file, into) {
     const counter = eventCounterOf(file);
     if (transferLength(into) < 8) return EINVAL;
-    if (counter.count === 0n) return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, counter.changed, 'eventfd_read');
+    if (counter.count === 0n)
+      return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, counter.changed, 'eventfd_read');
     const taken = counter.semaphore ? 1n : counter.count;
     const bytes = new Uint8Array(8);
     putBig64(bytes, 0, taken);

@@ -16,7 +16,12 @@ export interface PageBuffer {
   length: number;
 }
 
-export const newPageBuffer = (owner: PageBuffer['owner']): PageBuffer => ({ owner, frames: [], first: 0, length: 0 });
+export const newPageBuffer = (owner: PageBuffer['owner']): PageBuffer => ({
+  owner,
+  frames: [],
+  first: 0,
+  length: 0,
+});
 
 /** Free bytes in the last frame. */
 export function tailRoom(buffer: PageBuffer): number {
@@ -37,7 +42,7 @@ export function appendBytes(kernel: Kernel, buffer: PageBuffer, bytes: Uint8Arra
   }
   let at = buffer.first + buffer.length;
   buffer.frames.push(...fresh);
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const offset = at % FRAME_BYTES;
     const count = Math.min(FRAME_BYTES - offset, bytes.length - done);
     const frame = buffer.frames[Math.floor(at / FRAME_BYTES)] ?? 0;

@@ -1,5 +1,16 @@
 // Pipes and named pipes (pipe(7), fifo(7)): bytes between writers and readers, at most 16 pages unless F_SETPIPE_SZ says so.
-import { BLOCKED, EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, failed, type Failure } from '../abi/errno.ts';
+import {
+  BLOCKED,
+  EAGAIN,
+  EBUSY,
+  EINVAL,
+  ENOTTY,
+  ENXIO,
+  EPERM,
+  EPIPE,
+  failed,
+  type Failure,
+} from '../abi/errno.ts';
 import { CAP, capabilityBit } from '../abi/capability.ts';
 import { O } from '../abi/open-flags.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
@@ -17,7 +28,15 @@ import { signalTask } from '../signal/send.ts';
 import { newSignalInfo } from '../signal/state.ts';
 import type { Kernel } from '../state.ts';
 import { charge } from '../time/clock.ts';
-import { appendBytes, clearBuffer, copyBytes, dropBytes, newPageBuffer, tailRoom, type PageBuffer } from './page-buffer.ts';
+import {
+  appendBytes,
+  clearBuffer,
+  copyBytes,
+  dropBytes,
+  newPageBuffer,
+  tailRoom,
+  type PageBuffer,
+} from './page-buffer.ts';
 
 export const PIPE_BUF = 4096;
 const DEFAULT_PAGES = 16;
@@ -105,7 +124,11 @@ function writePipe(kernel: Kernel, task: Task, file: OpenFile, from: Transfer): 
   if (count === 0) return 0;
   for (;;) {
     if (readersOf(kernel, pipe) === 0) {
-      signalTask(kernel, task, newSignalInfo(SIGPIPE, SI_USER, { pid: task.process.pid, uid: task.credentials.uid }));
+      signalTask(
+        kernel,
+        task,
+        newSignalInfo(SIGPIPE, SI_USER, { pid: task.process.pid, uid: task.credentials.uid }),
+      );
       return done > 0 ? done : EPIPE;
     }
     const room = roomOf(pipe);
@@ -209,7 +232,9 @@ const ends: FileOperations = {
   write: writePipe,
   poll: pollPipe,
   ioctl(kernel, task, file, request, argument) {
-    return request === FIONREAD ? storeUser32(kernel, task, argument, pipeEndOf(file).pipe.buffer.length) : ENOTTY;
+    return request === FIONREAD
+      ? storeUser32(kernel, task, argument, pipeEndOf(file).pipe.buffer.length)
+      : ENOTTY;
   },
 };
 fileOperations['pipe'] = ends;
@@ -227,7 +252,8 @@ export function setPipeCapacity(kernel: Kernel, task: Task, file: OpenFile, byte
   while (pages * FRAME_BYTES < bytes) pages *= 2;
   const { pipe } = pipeEndOf(file);
   const privileged = (task.credentials.effective & capabilityBit(CAP.SYS_RESOURCE)) !== 0n;
-  if (pages > pipe.capacityPages && pages * FRAME_BYTES > kernel.ipc.pipeMaxBytes && !privileged) return EPERM;
+  if (pages > pipe.capacityPages && pages * FRAME_BYTES > kernel.ipc.pipeMaxBytes && !privileged)
+    return EPERM;
   if (pages < pipe.buffer.frames.length) return EBUSY;
   pipe.capacityPages = pages;
   wakeUp(kernel, pipe.writable);

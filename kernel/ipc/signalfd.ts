@@ -73,7 +73,9 @@ fileOperations['signalfd'] = {
       dequeueSignal(next.from, next.signal);
     }
     if (done > 0) return done * RECORD_BYTES;
-    return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, task.process.shared.arrived, 'signalfd_dequeue');
+    return file.flags & O.NONBLOCK
+      ? EAGAIN
+      : sleepOn(kernel, task, task.process.shared.arrived, 'signalfd_dequeue');
   },
   /** Whose signals count is the one who asks, not the one who made the file. */
   poll(kernel, file) {

@@ -29,7 +29,8 @@ export interface TimerFile {
 
 export const timerFileOf = (file: OpenFile): TimerFile => file.data as TimerFile;
 
-export const isWallClock = (clock: number): boolean => clock === CLOCK.REALTIME || clock === CLOCK.REALTIME_ALARM;
+export const isWallClock = (clock: number): boolean =>
+  clock === CLOCK.REALTIME || clock === CLOCK.REALTIME_ALARM;
 
 export function newTimerFile(kernel: Kernel, clock: number, flags: number): OpenFile | Failure {
   const data: TimerFile = {
@@ -67,7 +68,13 @@ timerActions['timerfd'] = (kernel, action) => {
 };
 
 /** timerfd_settime: an absolute virtual time (0 disarms) and a period. */
-export function setTimerFile(kernel: Kernel, timer: TimerFile, nextNs: number, intervalNs: number, cancelOnSet: boolean): void {
+export function setTimerFile(
+  kernel: Kernel,
+  timer: TimerFile,
+  nextNs: number,
+  intervalNs: number,
+  cancelOnSet: boolean,
+): void {
   timer.nextNs = nextNs;
   timer.intervalNs = intervalNs;
   timer.count = 0;
@@ -81,7 +88,8 @@ export function timerFileLeft(kernel: Kernel, timer: TimerFile): number {
   return timer.nextNs === 0 ? 0 : timer.nextNs - now(kernel);
 }
 
-const wasCancelled = (kernel: Kernel, timer: TimerFile): boolean => timer.wallBaseNs >= 0 && timer.wallBaseNs !== kernel.time.wallBaseNs;
+const wasCancelled = (kernel: Kernel, timer: TimerFile): boolean =>
+  timer.wallBaseNs >= 0 && timer.wallBaseNs !== kernel.time.wallBaseNs;
 
 fileOperations['timerfd'] = {
   stream: true,
@@ -93,7 +101,8 @@ fileOperations['timerfd'] = {
       return ECANCELED;
     }
     catchUp(kernel, timer);
-    if (timer.count === 0) return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, timer.expired, 'timerfd_read');
+    if (timer.count === 0)
+      return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, timer.expired, 'timerfd_read');
     const bytes = new Uint8Array(8);
     put64(bytes, 0, timer.count);
     const moved = moveToUser(kernel, into, 0, bytes);

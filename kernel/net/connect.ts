@@ -18,7 +18,13 @@ const ECONNRESET_NUMBER = 104;
 const ECONNREFUSED_NUMBER = 111;
 
 /** Sleeps on a socket's queue, at most for the socket's own timeout (0: none). */
-export function waitOn(kernel: Kernel, task: Task, queue: WaitQueue, timeoutNs: number, wchan: string): Failure {
+export function waitOn(
+  kernel: Kernel,
+  task: Task,
+  queue: WaitQueue,
+  timeoutNs: number,
+  wchan: string,
+): Failure {
   if (timeoutNs > 0 && deadlinePassed(kernel, task)) return EAGAIN;
   const waits = sleepOn(kernel, task, queue, wchan);
   if (waits === BLOCKED && timeoutNs > 0) callDeadline(kernel, task, timeoutNs);
@@ -39,7 +45,12 @@ export function listenOn(kernel: Kernel, task: Task, socket: Socket, backlog: nu
   }
   if (!isUnix(socket)) {
     const { host, port } = endpointOf(socket.name);
-    const other = findInet(kernel, socket.protocol, { host, port }, (s) => s !== socket && s.state === 'listening');
+    const other = findInet(
+      kernel,
+      socket.protocol,
+      { host, port },
+      (s) => s !== socket && s.state === 'listening',
+    );
     if (other !== undefined) return EADDRINUSE;
   }
   socket.backlog = Math.min(backlog < 0 ? kernel.net.maxBacklog : backlog, kernel.net.maxBacklog);
@@ -59,14 +70,23 @@ export function join(a: Socket, b: Socket): void {
   b.peerName = a.name;
 }
 
-export function connectSocket(kernel: Kernel, task: Task, socket: Socket, bytes: Uint8Array, nonBlocking: boolean): number | Failure {
+export function connectSocket(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  bytes: Uint8Array,
+  nonBlocking: boolean,
+): number | Failure {
   if (bytes.length < 2) return EINVAL;
   const family = get16(bytes, 0);
   if (!isConnectionOriented(socket)) return connectDatagram(kernel, task, socket, bytes, family);
   if (socket.state === 'connecting') return finishConnect(socket);
   if (socket.state === 'connected') return EISCONN;
-  if (socket.state === 'listening' || socket.state === 'disconnected') return isUnix(socket) ? EINVAL : EISCONN;
-  return isUnix(socket) ? connectUnix(kernel, task, socket, bytes, nonBlocking) : connectTcp(kernel, task, socket, bytes, nonBlocking);
+  if (socket.state === 'listening' || socket.state === 'disconnected')
+    return isUnix(socket) ? EINVAL : EISCONN;
+  return isUnix(socket)
+    ? connectUnix(kernel, task, socket, bytes, nonBlocking)
+    : connectTcp(kernel, task, socket, bytes, nonBlocking);
 }
 
 /** The second connect of a non-blocking one tells how it went. */
@@ -82,12 +102,26 @@ function finishConnect(socket: Socket): number | Failure {
 }
 
 /** A place in the listener's line, or why there is none. */
-function checkBacklog(kernel: Kernel, task: Task, socket: Socket, listener: Socket, nonBlocking: boolean): 0 | Failure {
+function checkBacklog(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  listener: Socket,
+  nonBlocking: boolean,
+): 0 | Failure {
   if (listener.pending.length <= listener.backlog) return 0;
-  return nonBlocking ? EAGAIN : waitOn(kernel, task, listener.writable, socket.sendTimeoutNs, 'unix_stream_connect');
+  return nonBlocking
+    ? EAGAIN
+    : waitOn(kernel, task, listener.writable, socket.sendTimeoutNs, 'unix_stream_connect');
 }
 
-function connectUnix(kernel: Kernel, task: Task, socket: Socket, bytes: Uint8Array, nonBlocking: boolean): number | Failure {
+function connectUnix(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  bytes: Uint8Array,
+  nonBlocking: boolean,
+): number | Failure {
   const listener = findUnix(kernel, task, bytes);
   if (failed(listener)) return listener;
   if (listener.type !== socket.type) return EPROTOTYPE;
@@ -114,7 +148,13 @@ function enqueue(kernel: Kernel, socket: Socket, listener: Socket): Socket {
 }
 
 /** The handshake goes over lo at once; a non-blocking connect still hears EINPROGRESS first, as with real packets. */
-function connectTcp(kernel: Kernel, task: Task, socket: Socket, bytes: Uint8Array, nonBlocking: boolean): number | Failure {
+function connectTcp(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  bytes: Uint8Array,
+  nonBlocking: boolean,
+): number | Failure {
   if (get16(bytes, 0) === AF_UNSPEC) return 0;
   const target = routeTo(socket, bytes);
   if (failed(target)) return target;
@@ -132,7 +172,8 @@ function connectTcp(kernel: Kernel, task: Task, socket: Socket, bytes: Uint8Arra
   if (failed(bound)) return bound;
   const family = socket.family === 'inet6' ? 'inet6' : 'inet';
   const own = endpointOf(socket.name);
-  if (own.host === ANY4 || own.host === ANY6) socket.name = inetAddress(family, { host: target.host, port: own.port });
+  if (own.host === ANY4 || own.host === ANY6)
+    socket.name = inetAddress(family, { host: target.host, port: own.port });
   const server = enqueue(kernel, socket, listener);
   const serverFamily = server.family === 'inet6' ? 'inet6' : 'inet';
   server.name = inetAddress(serverFamily, target);
@@ -144,7 +185,13 @@ function connectTcp(kernel: Kernel, task: Task, socket: Socket, bytes: Uint8Arra
   return EINPROGRESS;
 }
 
-function connectDatagram(kernel: Kernel, task: Task, socket: Socket, bytes: Uint8Array, family: number): number | Failure {
+function connectDatagram(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  bytes: Uint8Array,
+  family: number,
+): number | Failure {
   if (family === AF_UNSPEC) {
     socket.peer = null;
     socket.peerName = null;
@@ -167,20 +214,28 @@ function connectDatagram(kernel: Kernel, task: Task, socket: Socket, bytes: Uint
   if (failed(bound)) return bound;
   const inetFamily = socket.family === 'inet6' ? 'inet6' : 'inet';
   const own = endpointOf(socket.name);
-  if (own.host === ANY4 || own.host === ANY6) socket.name = inetAddress(inetFamily, { host: target.host, port: own.port });
+  if (own.host === ANY4 || own.host === ANY6)
+    socket.name = inetAddress(inetFamily, { host: target.host, port: own.port });
   socket.peerName = inetAddress(inetFamily, target);
   socket.state = 'connected';
   return 0;
 }
 
 /** The next connection in line. */
-export function acceptFrom(kernel: Kernel, task: Task, listener: Socket, nonBlocking: boolean): Socket | Failure {
+export function acceptFrom(
+  kernel: Kernel,
+  task: Task,
+  listener: Socket,
+  nonBlocking: boolean,
+): Socket | Failure {
   if (!isConnectionOriented(listener)) return EOPNOTSUPP;
   if (listener.state !== 'listening') return EINVAL;
   const [next] = listener.pending;
   if (next === undefined) {
     if (listener.readShut) return EINVAL;
-    return nonBlocking ? EAGAIN : waitOn(kernel, task, listener.readable, listener.receiveTimeoutNs, 'inet_csk_accept');
+    return nonBlocking
+      ? EAGAIN
+      : waitOn(kernel, task, listener.readable, listener.receiveTimeoutNs, 'inet_csk_accept');
   }
   return next;
 }
@@ -252,4 +307,3 @@ function forgetDatagramPeer(kernel: Kernel, socket: Socket): void {
     wakeUp(kernel, other.writable);
   }
 }
-

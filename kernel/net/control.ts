@@ -1,7 +1,16 @@
 // Control messages (cmsg(3), unix(7)): open files and credentials that travel with a message.
 import { EBADF, EINVAL, EPERM, ETOOMANYREFS, failed, type Failure } from '../abi/errno.ts';
 import { CAP, capabilityBit } from '../abi/capability.ts';
-import { CMSGHDR_BYTES, MSG, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SO, SOL_SOCKET, UCRED_BYTES } from '../abi/socket.ts';
+import {
+  CMSGHDR_BYTES,
+  MSG,
+  SCM_CREDENTIALS,
+  SCM_MAX_FD,
+  SCM_RIGHTS,
+  SO,
+  SOL_SOCKET,
+  UCRED_BYTES,
+} from '../abi/socket.ts';
 import { fileOf, freeDescriptor, installFile } from '../fs/vfs/file-table.ts';
 import { getFile, putFile, type OpenFile } from '../fs/vfs/open-file.ts';
 import { get32, get64, getSigned32, put32, put64 } from '../lib/bytes.ts';
@@ -23,7 +32,7 @@ const align = (length: number): number => Math.ceil(length / 8) * 8;
 export function parseControl(task: Task, bytes: Uint8Array): Control | Failure {
   const files: OpenFile[] = [];
   let credentials: Ucred | null = null;
-  for (let at = 0; at + CMSGHDR_BYTES <= bytes.length; ) {
+  for (let at = 0; at + CMSGHDR_BYTES <= bytes.length;) {
     const length = get64(bytes, at);
     if (length < CMSGHDR_BYTES || at + length > bytes.length) return EINVAL;
     const type = getSigned32(bytes, at + 12);

@@ -79,7 +79,12 @@ function answer(request: number): Uint8Array | Failure | undefined {
 }
 
 /** undefined: not an ioctl of interfaces. */
-export function interfaceIoctl(kernel: Kernel, task: Task, request: number, argument: number): number | Failure | undefined {
+export function interfaceIoctl(
+  kernel: Kernel,
+  task: Task,
+  request: number,
+  argument: number,
+): number | Failure | undefined {
   if (request === SIOCGIFCONF) return listInterfaces(kernel, task, argument);
   const sets = request === SIOCSIFFLAGS || request === SIOCSIFADDR || request === SIOCSIFNETMASK;
   const value = answer(request);
@@ -121,5 +126,7 @@ function listInterfaces(kernel: Kernel, task: Task, argument: number): number | 
     const stored = writeUser(kernel, task, target, entry);
     if (failed(stored)) return stored;
   }
-  return written(writeUser(kernel, task, argument, int(target === 0 || room >= IFREQ_BYTES ? IFREQ_BYTES : 0)));
+  return written(
+    writeUser(kernel, task, argument, int(target === 0 || room >= IFREQ_BYTES ? IFREQ_BYTES : 0)),
+  );
 }

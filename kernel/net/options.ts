@@ -29,7 +29,11 @@ const NUMBERS: readonly (readonly [level: number, option: number, initial: numbe
   [IPPROTO_IPV6, 49, 0, 1], [IPPROTO_IPV6, 51, 0, 1], [IPPROTO_IPV6, 67, 0, 255],
 ]; // prettier-ignore
 
-function numberOption(socket: Socket, level: number, option: number): readonly [number, number, number, number] | undefined {
+function numberOption(
+  socket: Socket,
+  level: number,
+  option: number,
+): readonly [number, number, number, number] | undefined {
   const hasLevel =
     level === SOL_SOCKET || (level === IPPROTO_TCP && socket.type === 'stream' && socket.family !== 'unix') ||
     (level === IPPROTO_IP && socket.family !== 'unix') || (level === IPPROTO_IPV6 && socket.family === 'inet6'); // prettier-ignore
@@ -57,7 +61,14 @@ export function getOption(socket: Socket, level: number, option: number): Uint8A
   if (known !== undefined) return int(socket.options.get(`${level}:${option}`) ?? known[2]);
   if (level === IPPROTO_TCP && option === TCP_INFO && socket.type === 'stream' && socket.family !== 'unix') {
     const info = new Uint8Array(104);
-    info[0] = socket.state === 'connected' ? 1 : socket.state === 'listening' ? 10 : socket.state === 'disconnected' ? 8 : 7;
+    info[0] =
+      socket.state === 'connected'
+        ? 1
+        : socket.state === 'listening'
+          ? 10
+          : socket.state === 'disconnected'
+            ? 8
+            : 7;
     return info;
   }
   if (level !== SOL_SOCKET) return ENOPROTOOPT;
@@ -109,12 +120,21 @@ export function getOption(socket: Socket, level: number, option: number): Uint8A
   }
 }
 
-export function setOption(task: Task, socket: Socket, level: number, option: number, bytes: Uint8Array): number | Failure {
-  const may = (capability: number): boolean => (task.credentials.effective & capabilityBit(capability)) !== 0n;
-  if (level === SOL_SOCKET && (option === SO.RCVTIMEO || option === SO.SNDTIMEO)) return setTimeout(socket, option, bytes);
+export function setOption(
+  task: Task,
+  socket: Socket,
+  level: number,
+  option: number,
+  bytes: Uint8Array,
+): number | Failure {
+  const may = (capability: number): boolean =>
+    (task.credentials.effective & capabilityBit(capability)) !== 0n;
+  if (level === SOL_SOCKET && (option === SO.RCVTIMEO || option === SO.SNDTIMEO))
+    return setTimeout(socket, option, bytes);
   if (level === SOL_SOCKET && option === SO.BINDTODEVICE) return may(CAP.NET_RAW) ? 0 : EPERM;
   if (bytes.length < 4) {
-    if (level === IPPROTO_IP && bytes.length >= 1) return setNumber(socket, level, option, bytes[0] ?? 0, may);
+    if (level === IPPROTO_IP && bytes.length >= 1)
+      return setNumber(socket, level, option, bytes[0] ?? 0, may);
     return EINVAL;
   }
   const value = getSigned32(bytes, 0);
@@ -123,12 +143,18 @@ export function setOption(task: Task, socket: Socket, level: number, option: num
       case SO.SNDBUF:
       case SO.SNDBUFFORCE:
         if (option === SO.SNDBUFFORCE && !may(CAP.NET_ADMIN)) return EPERM;
-        socket.sendBytes = Math.max(MIN_SEND, 2 * (option === SO.SNDBUF ? Math.min(value, MAX_BUFFER) : value));
+        socket.sendBytes = Math.max(
+          MIN_SEND,
+          2 * (option === SO.SNDBUF ? Math.min(value, MAX_BUFFER) : value),
+        );
         return 0;
       case SO.RCVBUF:
       case SO.RCVBUFFORCE:
         if (option === SO.RCVBUFFORCE && !may(CAP.NET_ADMIN)) return EPERM;
-        socket.receiveBytes = Math.max(MIN_RECEIVE, 2 * (option === SO.RCVBUF ? Math.min(value, MAX_BUFFER) : value));
+        socket.receiveBytes = Math.max(
+          MIN_RECEIVE,
+          2 * (option === SO.RCVBUF ? Math.min(value, MAX_BUFFER) : value),
+        );
         return 0;
       case SO.LINGER:
         if (bytes.length < 8) return EINVAL;
@@ -148,11 +174,18 @@ export function setOption(task: Task, socket: Socket, level: number, option: num
   return setNumber(socket, level, option, value, may);
 }
 
-function setNumber(socket: Socket, level: number, option: number, value: number, may: (capability: number) => boolean): number | Failure {
+function setNumber(
+  socket: Socket,
+  level: number,
+  option: number,
+  value: number,
+  may: (capability: number) => boolean,
+): number | Failure {
   const known = numberOption(socket, level, option);
   if (known === undefined) return ENOPROTOOPT;
   const [, , initial, max] = known;
-  if (level === SOL_SOCKET && option === SO.PRIORITY && (value < 0 || value > max) && !may(CAP.NET_ADMIN)) return EPERM;
+  if (level === SOL_SOCKET && option === SO.PRIORITY && (value < 0 || value > max) && !may(CAP.NET_ADMIN))
+    return EPERM;
   if (max === 1) {
     socket.options.set(`${level}:${option}`, value === 0 ? 0 : 1);
     return 0;

@@ -1,8 +1,25 @@
 // Addresses of AF_INET and AF_INET6 (ip(7), ipv6(7)). The only interface is lo: 127.0.0.0/8 and ::1 are here, all other
 // addresses are unreachable.
-import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH, failed, type Failure } from '../abi/errno.ts';
+import {
+  EACCES,
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EINVAL,
+  ENETUNREACH,
+  failed,
+  type Failure,
+} from '../abi/errno.ts';
 import { CAP, capabilityBit } from '../abi/capability.ts';
-import { AF_INET, AF_INET6, IPPROTO_IPV6, SO, SOCKADDR_IN6_BYTES, SOCKADDR_IN_BYTES, SOL_SOCKET } from '../abi/socket.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IPV6,
+  SO,
+  SOCKADDR_IN6_BYTES,
+  SOCKADDR_IN_BYTES,
+  SOL_SOCKET,
+} from '../abi/socket.ts';
 import { get16, put16 } from '../lib/bytes.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
@@ -76,7 +93,10 @@ function hears(socket: Socket, host: string): boolean {
 const overlaps = (socket: Socket, host: string): boolean => hears(socket, host) || isAny(host);
 
 function boundTo(kernel: Kernel, protocol: number, port: number): Socket[] {
-  return [...kernel.net.sockets].filter((s) => s.family !== 'unix' && s.protocol === protocol && s.name !== null && endpointOf(s.name).port === port);
+  return [...kernel.net.sockets].filter(
+    (s) =>
+      s.family !== 'unix' && s.protocol === protocol && s.name !== null && endpointOf(s.name).port === port,
+  );
 }
 
 const reuses = (socket: Socket): boolean => socket.options.get(`${SOL_SOCKET}:${SO.REUSEADDR}`) === 1;
@@ -84,7 +104,13 @@ const reuses = (socket: Socket): boolean => socket.options.get(`${SOL_SOCKET}:${
 function isTaken(kernel: Kernel, socket: Socket, { host, port }: Endpoint): boolean {
   return boundTo(kernel, socket.protocol, port).some((other) => {
     if (other === socket || !overlaps(other, host)) return false;
-    if (other.type === 'stream' && other.state !== 'listening' && other.state !== 'unconnected' && reuses(socket)) return false;
+    if (
+      other.type === 'stream' &&
+      other.state !== 'listening' &&
+      other.state !== 'unconnected' &&
+      reuses(socket)
+    )
+      return false;
     const bothReuse = reuses(socket) && reuses(other);
     return !(bothReuse && (socket.type === 'dgram' || other.state !== 'listening'));
   });
@@ -125,7 +151,12 @@ export function routeTo(socket: Socket, bytes: Uint8Array): Endpoint | Failure {
 }
 
 /** The socket that an endpoint reaches: an exact address wins over a wildcard. */
-export function findInet(kernel: Kernel, protocol: number, { host, port }: Endpoint, wants: (socket: Socket) => boolean): Socket | undefined {
+export function findInet(
+  kernel: Kernel,
+  protocol: number,
+  { host, port }: Endpoint,
+  wants: (socket: Socket) => boolean,
+): Socket | undefined {
   const candidates = boundTo(kernel, protocol, port).filter((socket) => wants(socket) && hears(socket, host));
   return candidates.find((socket) => endpointOf(socket.name).host === host) ?? candidates[0];
 }

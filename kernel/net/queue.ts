@@ -12,7 +12,8 @@ import { isStream, type Message, type Socket } from './socket.ts';
 /** Pieces of memory that one call reads or writes, in order. */
 export type Vector = readonly Transfer[];
 
-export const vectorLength = (vector: Vector): number => vector.reduce((sum, transfer) => sum + transferLength(transfer), 0);
+export const vectorLength = (vector: Vector): number =>
+  vector.reduce((sum, transfer) => sum + transferLength(transfer), 0);
 
 /** `length` bytes from `offset` on, out of all pieces. */
 export function gather(kernel: Kernel, vector: Vector, offset: number, length: number): Uint8Array | Failure {
@@ -50,11 +51,20 @@ export function scatter(kernel: Kernel, vector: Vector, bytes: Uint8Array): numb
 export const queueRoom = (socket: Socket): number => Math.max(0, socket.receiveBytes - socket.buffer.length);
 
 /** Adds a message; small pieces of a stream join the last one. Takes over the references to its files. */
-export function putMessage(kernel: Kernel, socket: Socket, bytes: Uint8Array, message: Omit<Message, 'length'>): number | Failure {
+export function putMessage(
+  kernel: Kernel,
+  socket: Socket,
+  bytes: Uint8Array,
+  message: Omit<Message, 'length'>,
+): number | Failure {
   const added = appendBytes(kernel, socket.buffer, bytes);
   if (failed(added)) return added;
   const last = socket.messages.at(-1);
-  const joins = isStream(socket) && last !== undefined && message.files.length === 0 && last.credentials.pid === message.credentials.pid;
+  const joins =
+    isStream(socket) &&
+    last !== undefined &&
+    message.files.length === 0 &&
+    last.credentials.pid === message.credentials.pid;
   if (joins) last.length += bytes.length;
   else socket.messages.push({ ...message, length: bytes.length });
   wakeUp(kernel, socket.readable);

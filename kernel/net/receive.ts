@@ -9,7 +9,15 @@ import { charge } from '../time/clock.ts';
 import { waitOn } from './connect.ts';
 import { peekBytes, scatter, takeBytes, vectorLength, type Vector } from './queue.ts';
 import { takeError } from './send.ts';
-import { isConnectionOriented, isStream, isUnix, type Address, type Message, type Socket, type Ucred } from './socket.ts';
+import {
+  isConnectionOriented,
+  isStream,
+  isUnix,
+  type Address,
+  type Message,
+  type Socket,
+  type Ucred,
+} from './socket.ts';
 
 export interface Received {
   /** Bytes moved; with MSG_TRUNC the true length of a datagram. */
@@ -24,26 +32,45 @@ export interface Received {
 const NOTHING: Received = { count: 0, flags: 0, from: null, credentials: null, files: [] };
 
 /** Takes what there is; `prepare` runs before anything is taken and may refuse (control messages must be writable). */
-export function receiveFrom(kernel: Kernel, task: Task, socket: Socket, vector: Vector, flags: number, nonBlocking: boolean): Received | Failure {
+export function receiveFrom(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  vector: Vector,
+  flags: number,
+  nonBlocking: boolean,
+): Received | Failure {
   if (flags & MSG.OOB) return EINVAL;
   if (flags & MSG.ERRQUEUE) return EAGAIN;
   if (isConnectionOriented(socket) && (socket.state === 'unconnected' || socket.state === 'listening')) {
     return isUnix(socket) && isStream(socket) ? EINVAL : ENOTCONN;
   }
   const wanted = vectorLength(vector);
-  const enough = flags & MSG.WAITALL && isStream(socket) && !nonBlocking ? Math.min(wanted, socket.receiveBytes) : 1;
+  const enough =
+    flags & MSG.WAITALL && isStream(socket) && !nonBlocking ? Math.min(wanted, socket.receiveBytes) : 1;
   const [first] = socket.messages;
   const available = socket.buffer.length;
-  if (first === undefined || (isStream(socket) && available < enough && !socket.readShut && socket.error === 0)) {
+  if (
+    first === undefined ||
+    (isStream(socket) && available < enough && !socket.readShut && socket.error === 0)
+  ) {
     const ended = endOfInput(socket, first);
     if (ended !== null) return ended;
     if (wanted === 0 && isStream(socket)) return NOTHING;
     if (nonBlocking) return EAGAIN;
-    const waits = waitOn(kernel, task, socket.readable, socket.receiveTimeoutNs, isStream(socket) ? 'unix_stream_read_generic' : 'wait_for_packet');
+    const waits = waitOn(
+      kernel,
+      task,
+      socket.readable,
+      socket.receiveTimeoutNs,
+      isStream(socket) ? 'unix_stream_read_generic' : 'wait_for_packet',
+    );
     if (waits === BLOCKED || first === undefined) return waits;
   }
   if (first === undefined) return NOTHING;
-  return isStream(socket) ? takeStream(kernel, socket, vector, flags, first) : takePacket(kernel, socket, vector, flags, first);
+  return isStream(socket)
+    ? takeStream(kernel, socket, vector, flags, first)
+    : takePacket(kernel, socket, vector, flags, first);
 }
 
 /** What a read of an empty queue gives at once: an error, or the end. */
@@ -55,7 +82,13 @@ function endOfInput(socket: Socket, first: Message | undefined): Received | Fail
 }
 
 /** Bytes of as many messages as fit, up to one that brings files. */
-function takeStream(kernel: Kernel, socket: Socket, vector: Vector, flags: number, first: Message): Received | Failure {
+function takeStream(
+  kernel: Kernel,
+  socket: Socket,
+  vector: Vector,
+  flags: number,
+  first: Message,
+): Received | Failure {
   const passesCredentials = socket.options.get('1:16') === 1;
   let limit = first.length;
   for (let i = 1; i < socket.messages.length; i++) {
@@ -71,7 +104,7 @@ function takeStream(kernel: Kernel, socket: Socket, vector: Vector, flags: numbe
   const { files, from, credentials } = first;
   if ((flags & MSG.PEEK) === 0) {
     first.files = [];
-    for (let left = moved; left > 0; ) {
+    for (let left = moved; left > 0;) {
       const length = socket.messages[0]?.length ?? left;
       takeBytes(kernel, socket, Math.min(left, length), false);
       left -= Math.min(left, length);
@@ -84,7 +117,13 @@ function takeStream(kernel: Kernel, socket: Socket, vector: Vector, flags: numbe
 }
 
 /** One whole packet; what does not fit is lost. */
-function takePacket(kernel: Kernel, socket: Socket, vector: Vector, flags: number, first: Message): Received | Failure {
+function takePacket(
+  kernel: Kernel,
+  socket: Socket,
+  vector: Vector,
+  flags: number,
+  first: Message,
+): Received | Failure {
   const { length, files, from, credentials } = first;
   const room = vectorLength(vector);
   const bytes = peekBytes(kernel, socket, Math.min(length, room));

@@ -33,12 +33,18 @@ const CHUNK_BYTES = 32_768;
 const UDP_MAX_BYTES = 65_507;
 
 export function sendOn(kernel: Kernel, task: Task, socket: Socket, sending: Sending): number | Failure {
-  return isConnectionOriented(socket) ? sendConnected(kernel, task, socket, sending) : sendDatagram(kernel, task, socket, sending);
+  return isConnectionOriented(socket)
+    ? sendConnected(kernel, task, socket, sending)
+    : sendDatagram(kernel, task, socket, sending);
 }
 
 function brokenPipe(kernel: Kernel, task: Task, socket: Socket, sending: Sending): Failure {
   if ((sending.flags & MSG.NOSIGNAL) === 0 && isStream(socket)) {
-    signalTask(kernel, task, newSignalInfo(SIGPIPE, SI_USER, { pid: task.process.pid, uid: task.credentials.uid }));
+    signalTask(
+      kernel,
+      task,
+      newSignalInfo(SIGPIPE, SI_USER, { pid: task.process.pid, uid: task.credentials.uid }),
+    );
   }
   return EPIPE;
 }
@@ -58,19 +64,26 @@ function sendConnected(kernel: Kernel, task: Task, socket: Socket, sending: Send
   if (sending.to !== null && isUnix(socket)) return socket.state === 'connected' ? EISCONN : ENOTCONN;
   for (;;) {
     const { peer } = socket;
-    if (socket.state === 'unconnected' || socket.state === 'listening') return isUnix(socket) ? ENOTCONN : brokenPipe(kernel, task, socket, sending);
+    if (socket.state === 'unconnected' || socket.state === 'listening')
+      return isUnix(socket) ? ENOTCONN : brokenPipe(kernel, task, socket, sending);
     if (socket.error !== 0 && !isUnix(socket)) return done > 0 ? done : takeError(socket) || EPIPE;
     if (socket.writeShut) return done > 0 ? done : brokenPipe(kernel, task, socket, sending);
     if (peer === null) return done > 0 ? done : sendToNobody(kernel, task, socket, sending, length);
     if (length === 0 && isStream(socket)) return 0;
     if (!isStream(socket) && length > socket.sendBytes) return EMSGSIZE;
-    const room = isStream(socket) ? queueRoom(peer) : queueRoom(peer) >= length || peer.buffer.length === 0 ? length : 0;
+    const room = isStream(socket)
+      ? queueRoom(peer)
+      : queueRoom(peer) >= length || peer.buffer.length === 0
+        ? length
+        : 0;
     if (room === 0 && length > 0) return waitForRoom(kernel, task, socket, sending, peer, done);
     const count = isStream(socket) ? Math.min(length - done, room, CHUNK_BYTES) : length;
     const bytes = gather(kernel, sending.vector, done, count);
     const files = failed(bytes) || done > 0 ? [] : holdFiles(sending.files);
     const credentials = sending.credentials ?? credentialsOf(task);
-    const put = failed(bytes) ? bytes : putMessage(kernel, peer, bytes, { from: socket.name, credentials, files });
+    const put = failed(bytes)
+      ? bytes
+      : putMessage(kernel, peer, bytes, { from: socket.name, credentials, files });
     if (failed(put)) {
       if (put === BLOCKED) keepProgress(socket.sending, task, done);
       return put !== BLOCKED && done > 0 ? done : put;
@@ -83,13 +96,26 @@ function sendConnected(kernel: Kernel, task: Task, socket: Socket, sending: Send
 }
 
 /** TCP's first write after the other end has closed goes out and is answered with a reset; the next one fails. */
-function sendToNobody(kernel: Kernel, task: Task, socket: Socket, sending: Sending, length: number): number | Failure {
+function sendToNobody(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  sending: Sending,
+  length: number,
+): number | Failure {
   if (isUnix(socket) || socket.broken) return brokenPipe(kernel, task, socket, sending);
   socket.broken = true;
   return length;
 }
 
-function waitForRoom(kernel: Kernel, task: Task, socket: Socket, sending: Sending, peer: Socket, done: number): number | Failure {
+function waitForRoom(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  sending: Sending,
+  peer: Socket,
+  done: number,
+): number | Failure {
   if (sending.nonBlocking) return done > 0 ? done : EAGAIN;
   const waits = waitOn(kernel, task, peer.writable, socket.sendTimeoutNs, 'sock_alloc_send_pskb');
   if (waits !== BLOCKED) return done > 0 ? done : waits;
@@ -110,10 +136,18 @@ function sendDatagram(kernel: Kernel, task: Task, socket: Socket, sending: Sendi
   if (length > (isUnix(socket) ? socket.sendBytes - 32 : UDP_MAX_BYTES)) return EMSGSIZE;
   const error = takeError(socket);
   if (failed(error)) return error;
-  return isUnix(socket) ? sendUnixDatagram(kernel, task, socket, sending, length) : sendUdp(kernel, task, socket, sending, length);
+  return isUnix(socket)
+    ? sendUnixDatagram(kernel, task, socket, sending, length)
+    : sendUdp(kernel, task, socket, sending, length);
 }
 
-function sendUnixDatagram(kernel: Kernel, task: Task, socket: Socket, sending: Sending, length: number): number | Failure {
+function sendUnixDatagram(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  sending: Sending,
+  length: number,
+): number | Failure {
   const target = sending.to === null ? (socket.peer ?? ENOTCONN) : findUnix(kernel, task, sending.to);
   if (failed(target)) return target;
   if (target.type !== socket.type) return EPROTOTYPE;
@@ -124,18 +158,33 @@ function sendUnixDatagram(kernel: Kernel, task: Task, socket: Socket, sending: S
   }
   if (target.peer !== null && target.peer !== socket) return EPERM;
   if (target.readShut) return EPIPE;
-  const isFull = target.messages.length > kernel.net.maxDatagrams || (queueRoom(target) < length && target.buffer.length > 0);
-  if (isFull) return sending.nonBlocking ? EAGAIN : waitOn(kernel, task, target.writable, socket.sendTimeoutNs, 'unix_wait_for_peer');
+  const isFull =
+    target.messages.length > kernel.net.maxDatagrams ||
+    (queueRoom(target) < length && target.buffer.length > 0);
+  if (isFull)
+    return sending.nonBlocking
+      ? EAGAIN
+      : waitOn(kernel, task, target.writable, socket.sendTimeoutNs, 'unix_wait_for_peer');
   const bytes = gather(kernel, sending.vector, 0, length);
   if (failed(bytes)) return bytes;
   const credentials = sending.credentials ?? credentialsOf(task);
-  const put = putMessage(kernel, target, bytes, { from: socket.name, credentials, files: holdFiles(sending.files) });
+  const put = putMessage(kernel, target, bytes, {
+    from: socket.name,
+    credentials,
+    files: holdFiles(sending.files),
+  });
   charge(kernel, 'pipeTransfer');
   return failed(put) ? put : length;
 }
 
 /** UDP: what nobody hears, or a full queue cannot take, is lost; a connected sender hears of the former. */
-function sendUdp(kernel: Kernel, task: Task, socket: Socket, sending: Sending, length: number): number | Failure {
+function sendUdp(
+  kernel: Kernel,
+  task: Task,
+  socket: Socket,
+  sending: Sending,
+  length: number,
+): number | Failure {
   const to = sending.to ?? socket.peerName?.bytes;
   if (to === undefined) return EDESTADDRREQ;
   const target = routeTo(socket, to);
@@ -148,14 +197,23 @@ function sendUdp(kernel: Kernel, task: Task, socket: Socket, sending: Sending, l
   const own = endpointOf(socket.name);
   const fromHost = own.host === ANY4 || /^0+$/.test(own.host) ? target.host : own.host;
   const from = { host: fromHost, port: own.port };
-  const receiver = findInet(kernel, IPPROTO_UDP, target, (candidate) => candidate.peerName === null || candidate.peerName.key === `${from.host}/${from.port}`);
+  const receiver = findInet(
+    kernel,
+    IPPROTO_UDP,
+    target,
+    (candidate) => candidate.peerName === null || candidate.peerName.key === `${from.host}/${from.port}`,
+  );
   if (receiver === undefined) {
     if (socket.peerName !== null) socket.error = 111;
     return length;
   }
   if (queueRoom(receiver) < length) return length;
   const shown = inetAddress(receiver.family === 'inet6' ? 'inet6' : 'inet', from);
-  const put = putMessage(kernel, receiver, bytes, { from: shown, credentials: credentialsOf(task), files: [] });
+  const put = putMessage(kernel, receiver, bytes, {
+    from: shown,
+    credentials: credentialsOf(task),
+    files: [],
+  });
   charge(kernel, 'pipeTransfer');
   return failed(put) ? put : length;
 }

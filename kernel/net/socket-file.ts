@@ -48,11 +48,13 @@ function pollSocket(_kernel: Kernel, file: OpenFile): ReturnType<NonNullable<Fil
   }
   if (socket.readShut) events |= POLLIN | POLLRDNORM | POLLRDHUP;
   const bothShut = socket.readShut && (socket.writeShut || (isUnix(socket) && socket.peer === null));
-  const neverConnected = socket.state === 'unconnected' || (socket.state === 'connecting' && socket.peer === null);
+  const neverConnected =
+    socket.state === 'unconnected' || (socket.state === 'connecting' && socket.peer === null);
   if (bothShut || neverConnected) events |= POLLHUP;
   const { peer } = socket;
   if (peer !== null) queues.push(peer.writable);
-  if (peer === null || queueRoom(peer) >= peer.receiveBytes / 3 || socket.writeShut) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
+  if (peer === null || queueRoom(peer) >= peer.receiveBytes / 3 || socket.writeShut)
+    events |= POLLOUT | POLLWRNORM | POLLWRBAND;
   return { events, queues };
 }
 
@@ -69,7 +71,14 @@ fileOperations['socket'] = {
   },
   write(kernel, task, file, from) {
     const nonBlocking = (file.flags & O.NONBLOCK) !== 0;
-    return sendOn(kernel, task, ofFile(file), { vector: [from], flags: 0, nonBlocking, to: null, files: [], credentials: null });
+    return sendOn(kernel, task, ofFile(file), {
+      vector: [from],
+      flags: 0,
+      nonBlocking,
+      to: null,
+      files: [],
+      credentials: null,
+    });
   },
   poll: pollSocket,
   ioctl(kernel, task, file, request, argument) {
@@ -78,7 +87,8 @@ fileOperations['socket'] = {
       const first = isConnectionOriented(socket) ? socket.buffer.length : (socket.messages[0]?.length ?? 0);
       return storeUser32(kernel, task, argument, first);
     }
-    if (request === TIOCOUTQ) return storeUser32(kernel, task, argument, isUnix(socket) ? (socket.peer?.buffer.length ?? 0) : 0);
+    if (request === TIOCOUTQ)
+      return storeUser32(kernel, task, argument, isUnix(socket) ? (socket.peer?.buffer.length ?? 0) : 0);
     return interfaceIoctl(kernel, task, request, argument) ?? ENOTTY;
   },
 };

@@ -80,7 +80,13 @@ export const credentialsOf = ({ process, credentials }: Task): Ucred => ({
   gid: credentials.egid,
 });
 
-export function newSocket(kernel: Kernel, family: Family, type: SocketType, protocol: number, credentials: Ucred): Socket {
+export function newSocket(
+  kernel: Kernel,
+  family: Family,
+  type: SocketType,
+  protocol: number,
+  credentials: Ucred,
+): Socket {
   const socket: Socket = {
     id: ++kernel.net.lastSocket, family, type, protocol, state: 'unconnected', peer: null, name: null, peerName: null,
     credentials, peerCredentials: null, buffer: newPageBuffer('socket'), messages: [], pending: [], backlog: 0,
@@ -97,4 +103,5 @@ export const isConnectionOriented = (socket: Socket): boolean => socket.type !==
 export const isUnix = (socket: Socket): boolean => socket.family === 'unix';
 
 /** What the socket of an open file is; undefined for other files (ENOTSOCK). */
-export const socketOf = (file: OpenFile): Socket | undefined => (file.operations === 'socket' ? (file.data as Socket) : undefined);
+export const socketOf = (file: OpenFile): Socket | undefined =>
+  file.operations === 'socket' ? (file.data as Socket) : undefined;

@@ -13,7 +13,8 @@ const PATH_BYTES = 108;
 
 /** What a sockaddr_un names: a path, or an abstract name (with its leading NUL), or '' for an autobind request. */
 export function parseUnix(bytes: Uint8Array): string | Failure {
-  if (bytes.length < 2 || bytes.length > PATH_BYTES + 2 || bytes[0] !== AF_UNIX || bytes[1] !== 0) return EINVAL;
+  if (bytes.length < 2 || bytes.length > PATH_BYTES + 2 || bytes[0] !== AF_UNIX || bytes[1] !== 0)
+    return EINVAL;
   const name = latin1(bytes.subarray(2));
   if (name === '' || name.startsWith('\0')) return name;
   const end = name.indexOf('\0');

@@ -10,6 +10,7 @@ export function mayInspect(reader: Task, task: Task): boolean {
   if (reader.process === task.process || hasCapability(reader, CAP.SYS_PTRACE)) return true;
   const { fsuid, fsgid } = reader.credentials;
   const { uid, euid, suid, gid, egid, sgid } = task.credentials;
-  const sameUser = [uid, euid, suid].every((id) => id === fsuid) && [gid, egid, sgid].every((id) => id === fsgid);
+  const sameUser =
+    [uid, euid, suid].every((id) => id === fsuid) && [gid, egid, sgid].every((id) => id === fsgid);
   return sameUser && (task.mm === null || task.mm.dumpable);
 }

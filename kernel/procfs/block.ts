@@ -32,7 +32,10 @@ procFile('/proc/diskstats', 0o444, (kernel) =>
 ); // prettier-ignore
 
 procFile('/proc/partitions', 0o444, (kernel) => {
-  const rows = disks(kernel).map((disk) => `${padded(majorOf(disk.device), 4)}  ${padded(minorOf(disk.device), 7)} ${padded(disk.blockCount * 4, 10)} ${disk.name}\n`);
+  const rows = disks(kernel).map(
+    (disk) =>
+      `${padded(majorOf(disk.device), 4)}  ${padded(minorOf(disk.device), 7)} ${padded(disk.blockCount * 4, 10)} ${disk.name}\n`,
+  );
   return `major minor  #blocks  name\n\n${rows.join('')}`;
 });
 
@@ -52,7 +55,8 @@ function diskFile(name: string, show: (disk: BlockDevice, kernel: Kernel) => str
   });
 }
 
-const profileOf = (disk: BlockDevice): (typeof deviceProfiles)[keyof typeof deviceProfiles] => deviceProfiles[disk.profile];
+const profileOf = (disk: BlockDevice): (typeof deviceProfiles)[keyof typeof deviceProfiles] =>
+  deviceProfiles[disk.profile];
 
 diskFile('dev', placeOf);
 diskFile('size', (disk) => disk.blockCount * SECTORS_PER_BLOCK);
@@ -66,7 +70,11 @@ diskFile('inflight', (disk) => {
   const writes = [...disk.inFlight.values()].filter(({ kind }) => kind === 'write').length;
   return `${padded(disk.inFlight.size - writes, 8)} ${padded(writes, 8)}`;
 });
-diskFile('uevent', (disk) => `MAJOR=${majorOf(disk.device)}\nMINOR=${minorOf(disk.device)}\nDEVNAME=${disk.name}\nDEVTYPE=disk`);
+diskFile(
+  'uevent',
+  (disk) =>
+    `MAJOR=${majorOf(disk.device)}\nMINOR=${minorOf(disk.device)}\nDEVNAME=${disk.name}\nDEVTYPE=disk`,
+);
 diskFile('queue/rotational', (disk) => (profileOf(disk).rotational ? 1 : 0));
 diskFile('queue/logical_block_size', () => 512);
 diskFile('queue/physical_block_size', () => 4096);

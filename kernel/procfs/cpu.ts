@@ -9,16 +9,26 @@ const leafOf = (leaf: number, subleaf = 0): CpuidLeaf =>
   leaves.find((entry) => entry.leaf === leaf && (entry.subleaf ?? subleaf) === subleaf) ?? ZERO;
 
 const letters = (...words: readonly number[]): string =>
-  words.map((word) => String.fromCharCode(word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24)).join('');
+  words
+    .map((word) => String.fromCharCode(word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24))
+    .join('');
 
 /** Linux's names of CPUID bits (arch/x86/include/asm/cpufeatures.h), by bit. */
 const LEAF1_EDX = ['fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'apic', '', 'sep', 'mtrr', 'pge', 'mca', 'cmov', 'pat', 'pse36', 'pn', 'clflush', '', 'dts', 'acpi', 'mmx', 'fxsr', 'sse', 'sse2', 'ss', 'ht', 'tm', 'ia64', 'pbe']; // prettier-ignore
-const EXTENDED_EDX: Readonly<Record<number, string>> = { 11: 'syscall', 20: 'nx', 26: 'pdpe1gb', 27: 'rdtscp', 29: 'lm' };
+const EXTENDED_EDX: Readonly<Record<number, string>> = {
+  11: 'syscall',
+  20: 'nx',
+  26: 'pdpe1gb',
+  27: 'rdtscp',
+  29: 'lm',
+};
 const LEAF1_ECX = ['pni', 'pclmulqdq', 'dtes64', 'monitor', 'ds_cpl', 'vmx', 'smx', 'est', 'tm2', 'ssse3', 'cid', 'sdbg', 'fma', 'cx16', 'xtpr', 'pdcm', '', 'pcid', 'dca', 'sse4_1', 'sse4_2', 'x2apic', 'movbe', 'popcnt', 'tsc_deadline_timer', 'aes', 'xsave', '', 'avx', 'f16c', 'rdrand', 'hypervisor']; // prettier-ignore
 const EXTENDED_ECX: Readonly<Record<number, string>> = { 0: 'lahf_lm', 5: 'abm' };
 
 function flagNames(word: number, names: Readonly<Record<number, string>>): string[] {
-  return Array.from({ length: 32 }, (_, bit) => (((word >>> bit) & 1) === 1 ? (names[bit] ?? '') : '')).filter((name) => name !== '');
+  return Array.from({ length: 32 }, (_, bit) =>
+    ((word >>> bit) & 1) === 1 ? (names[bit] ?? '') : '',
+  ).filter((name) => name !== '');
 }
 
 function flags(): string {
@@ -46,7 +56,14 @@ const caches: readonly Cache[] = leaves
   .map(({ eax, ebx, ecx }) => {
     const ways = (ebx >>> 22) + 1;
     const lineBytes = (ebx & 0xfff) + 1;
-    return { level: (eax >>> 5) & 7, type: TYPES[eax & 31] ?? '', ways, lineBytes, sets: ecx + 1, kilobytes: (ways * lineBytes * (ecx + 1)) / 1024 };
+    return {
+      level: (eax >>> 5) & 7,
+      type: TYPES[eax & 31] ?? '',
+      ways,
+      lineBytes,
+      sets: ecx + 1,
+      kilobytes: (ways * lineBytes * (ecx + 1)) / 1024,
+    };
   });
 
 /** One instruction a nanosecond, and a time-stamp counter that counts nanoseconds: 1 GHz. */
@@ -71,12 +88,15 @@ procFile('/proc/cpuinfo', 0o444, (kernel) => {
     const tabs = name.length < 8 ? '\t\t' : name.length < 16 ? '\t' : '';
     return `${name}${tabs}:${value === '' ? '' : ` ${value}`}\n`;
   };
-  return Array.from({ length: kernel.config.cpuCount }, (_, cpu) => `${rows(cpu).map(line).join('')}\n`).join('');
+  return Array.from({ length: kernel.config.cpuCount }, (_, cpu) => `${rows(cpu).map(line).join('')}\n`).join(
+    '',
+  );
 });
 
 const CPU = '/sys/devices/system/cpu';
 const all = (count: number): string => (count === 1 ? '0' : `0-${count - 1}`);
-for (const name of ['online', 'possible', 'present']) procFile(`${CPU}/${name}`, 0o444, (kernel) => `${all(kernel.config.cpuCount)}\n`);
+for (const name of ['online', 'possible', 'present'])
+  procFile(`${CPU}/${name}`, 0o444, (kernel) => `${all(kernel.config.cpuCount)}\n`);
 procFile(`${CPU}/offline`, 0o444, () => '\n');
 procFile(`${CPU}/isolated`, 0o444, () => '\n');
 procFile(`${CPU}/kernel_max`, 0o444, () => '15\n');
@@ -104,7 +124,11 @@ const topology: Readonly<Record<string, (cpu: number, count: number) => string>>
   package_cpus_list: (_cpu, count) => all(count),
 };
 for (const [name, show] of Object.entries(topology)) {
-  procFile(`${CPU}/{cpu}/topology/${name}`, 0o444, (kernel, { names }) => `${show(numberOf(names[0]), kernel.config.cpuCount)}\n`);
+  procFile(
+    `${CPU}/{cpu}/topology/${name}`,
+    0o444,
+    (kernel, { names }) => `${show(numberOf(names[0]), kernel.config.cpuCount)}\n`,
+  );
 }
 
 const cacheFiles: Readonly<Record<string, (cache: Cache, cpu: number, count: number) => string | number>> = {

@@ -66,9 +66,18 @@ function inodeNumber(node: Node, names: readonly string[]): number {
   return (hash >>> 0) + 2 ** 32; // above the numbers that ordinary file systems give
 }
 
-function makeInode(kernel: Kernel, superBlock: SuperBlock, node: Node, names: readonly string[]): Inode | Failure {
+function makeInode(
+  kernel: Kernel,
+  superBlock: SuperBlock,
+  node: Node,
+  names: readonly string[],
+): Inode | Failure {
   const tid = tidOf(node, names);
-  const data: ProcInode = { path: node.path, names, startNs: tid === 0 ? -1 : (kernel.tasks.get(tid)?.startNs ?? -1) };
+  const data: ProcInode = {
+    path: node.path,
+    names,
+    startNs: tid === 0 ? -1 : (kernel.tasks.get(tid)?.startNs ?? -1),
+  };
   const inode = newInode(kernel, superBlock, {
     number: node.path === '/proc' || node.path === '/sys' ? 1 : inodeNumber(node, names),
     kind: node.kind, mode: node.mode, data, fileOperations: node.kind === 'file' ? 'proc' : node.kind === 'directory' ? 'directory' : '',
@@ -81,7 +90,8 @@ function makeInode(kernel: Kernel, superBlock: SuperBlock, node: Node, names: re
 /** Owner and link count follow the task and the tree. */
 function refresh(kernel: Kernel, inode: Inode): void {
   const node = nodeOf(inode);
-  if (node.kind === 'directory') inode.linkCount = 2 + [...node.children.values()].filter(({ kind }) => kind === 'directory').length;
+  if (node.kind === 'directory')
+    inode.linkCount = 2 + [...node.children.values()].filter(({ kind }) => kind === 'directory').length;
   if (inode.fs === 'sysfs' && node.kind === 'file') inode.size = 4096;
   if (!node.path.startsWith('/proc/{pid}')) return;
   const task = taskOfInode(kernel, inode);
@@ -105,13 +115,20 @@ function isCurrent(kernel: Kernel, inode: Inode): boolean {
 function lookup(kernel: Kernel, directory: Inode, name: string): Inode | Failure {
   if (!isCurrent(kernel, directory)) return ENOENT;
   const found = childOf(kernel, nodeOf(directory), procInodeOf(directory).names, name);
-  return found === null ? ENOENT : makeInode(kernel, superBlockOf(kernel, directory), found.node, found.names);
+  return found === null
+    ? ENOENT
+    : makeInode(kernel, superBlockOf(kernel, directory), found.node, found.names);
 }
 
 /** Declared names come first, then the variable ones; a cookie above VARIABLE counts into the latter. */
 const VARIABLE = 1_000_000;
 
-function readDirectory(kernel: Kernel, directory: Inode, position: number, max: number): readonly DirectoryEntry[] | Failure {
+function readDirectory(
+  kernel: Kernel,
+  directory: Inode,
+  position: number,
+  max: number,
+): readonly DirectoryEntry[] | Failure {
   if (!isCurrent(kernel, directory)) return ENOENT;
   const node = nodeOf(directory);
   const { names } = procInodeOf(directory);
@@ -163,7 +180,8 @@ const operations = {
     return true;
   },
   permission(kernel: Kernel, task: Task, inode: Inode, mask: number): number | Failure {
-    if (nodeOf(inode).kind === 'directory' && nodeOf(inode).guarded && !isAllowed(kernel, inode)) return EACCES;
+    if (nodeOf(inode).kind === 'directory' && nodeOf(inode).guarded && !isAllowed(kernel, inode))
+      return EACCES;
     return permits(actorOf(task), inode, mask) ? 0 : EACCES;
   },
   setAttributes: (): Failure => EPERM,

@@ -15,7 +15,9 @@ procFile('/proc/locks', 0o444, (kernel: Kernel) => {
       }
       for (const { owner, pid, exclusive, start, end } of inode.locks.records) {
         const kind = owner.startsWith('f') ? 'OFDLCK' : 'POSIX ';
-        lines.push(`${kind} ADVISORY  ${exclusive ? 'WRITE' : 'READ '} ${pid} ${place}:${inode.number} ${start} ${end === Infinity ? 'EOF' : end}`);
+        lines.push(
+          `${kind} ADVISORY  ${exclusive ? 'WRITE' : 'READ '} ${pid} ${place}:${inode.number} ${start} ${end === Infinity ? 'EOF' : end}`,
+        );
       }
     }
   }
@@ -26,7 +28,8 @@ const padded = (value: number | string, width: number): string => String(value).
 const seconds = (ns: number): number => Math.floor(ns / 1e9);
 
 procFile('/proc/sysvipc/shm', 0o444, (kernel) => {
-  const head = '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n';
+  const head =
+    '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n';
   const rows = [...kernel.ipc.sysv.segments.values()].map((segment) => {
     const { key, id, mode, uid, gid, cuid, cgid } = segment.permissions;
     const resident = segment.space.pages.size * 4096;
@@ -41,7 +44,8 @@ procFile('/proc/sysvipc/shm', 0o444, (kernel) => {
 });
 
 procFile('/proc/sysvipc/msg', 0o444, (kernel) => {
-  const head = '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n';
+  const head =
+    '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n';
   const rows = [...kernel.ipc.sysv.queues.values()].map((queue) => {
     const { key, id, mode, uid, gid, cuid, cgid } = queue.permissions;
     return (

@@ -103,7 +103,8 @@ guard([
     if (task.mm === null || task.mm.vmas.length === 0) return '';
     const sums = new Map<string, number>();
     for (const { usage } of smapsOf(kernel, task.mm)) {
-      for (const [name, kb] of Object.entries(usage)) if (!NOT_SUMMED.includes(name)) sums.set(name, (sums.get(name) ?? 0) + kb);
+      for (const [name, kb] of Object.entries(usage))
+        if (!NOT_SUMMED.includes(name)) sums.set(name, (sums.get(name) ?? 0) + kb);
     }
     const range = `${hex(task.mm.vmas[0]?.start ?? 0, 8)}-${hex(task.mm.vmas.at(-1)?.end ?? 0, 8)}`;
     const lines = [...sums].map(([name, kb]) => kbLine(name, kb)).join('');

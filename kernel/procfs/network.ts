@@ -23,11 +23,26 @@ procFile(`${NET}/dev`, 0o444, (kernel) => {
   );
 });
 
-procFile(`${NET}/route`, 0o444, () => `${'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT'.padEnd(127)}\n`);
-procFile(`${NET}/arp`, 0o444, () => 'IP address       HW type     Flags       HW address            Mask     Device\n');
+procFile(
+  `${NET}/route`,
+  0o444,
+  () =>
+    `${'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT'.padEnd(127)}\n`,
+);
+procFile(
+  `${NET}/arp`,
+  0o444,
+  () => 'IP address       HW type     Flags       HW address            Mask     Device\n',
+);
 procFile(`${NET}/if_inet6`, 0o444, () => `${'0'.repeat(31)}1 01 80 10 80       lo\n`);
 
-const STATES: Readonly<Record<Socket['state'], number>> = { unconnected: 1, listening: 1, connecting: 2, connected: 3, disconnected: 4 };
+const STATES: Readonly<Record<Socket['state'], number>> = {
+  unconnected: 1,
+  listening: 1,
+  connecting: 2,
+  connected: 3,
+  disconnected: 4,
+};
 const TYPES: Readonly<Record<Socket['type'], number>> = { stream: 1, dgram: 2, seqpacket: 5 };
 
 procFile(`${NET}/unix`, 0o444, (kernel) => {
@@ -41,19 +56,32 @@ procFile(`${NET}/unix`, 0o444, (kernel) => {
 });
 
 /** TCP's state numbers (include/net/tcp_states.h). */
-const TCP_STATES: Readonly<Record<Socket['state'], number>> = { unconnected: 7, listening: 10, connecting: 2, connected: 1, disconnected: 8 };
+const TCP_STATES: Readonly<Record<Socket['state'], number>> = {
+  unconnected: 7,
+  listening: 10,
+  connecting: 2,
+  connected: 1,
+  disconnected: 8,
+};
 
 function place(socket: Socket, isPeer: boolean): string {
   const { host, port } = endpointOf(isPeer ? socket.peerName : socket.name);
   const hostHex = host.includes('.')
     ? host.split('.').reverse().map((part) => hex(Number(part), 2)).join('') // prettier-ignore
     : (host.match(/.{8}/g) ?? []).map((word) => (word.match(/../g) ?? []).reverse().join('')).join('');
-  const full = socket.family === 'inet6' && host.includes('.') ? (host === '0.0.0.0' ? '0'.repeat(32) : `0000000000000000FFFF0000${hostHex}`) : hostHex;
+  const full =
+    socket.family === 'inet6' && host.includes('.')
+      ? host === '0.0.0.0'
+        ? '0'.repeat(32)
+        : `0000000000000000FFFF0000${hostHex}`
+      : hostHex;
   return `${full.toUpperCase()}:${hex(port, 4).toUpperCase()}`;
 }
 
 function inetTable(kernel: Kernel, family: 'inet' | 'inet6', type: Socket['type']): string {
-  const rows = [...kernel.net.sockets].filter((socket) => socket.family === family && socket.type === type && socket.name !== null);
+  const rows = [...kernel.net.sockets].filter(
+    (socket) => socket.family === family && socket.type === type && socket.name !== null,
+  );
   return rows.map((socket, index) => {
     const state = type === 'stream' ? TCP_STATES[socket.state] : socket.peerName === null ? 7 : 1;
     const waiting = socket.state === 'listening' ? socket.pending.length : socket.buffer.length;
@@ -66,19 +94,27 @@ function inetTable(kernel: Kernel, family: 'inet' | 'inet6', type: Socket['type'
   }).join(''); // prettier-ignore
 }
 
-const TCP_HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
-const UDP_HEAD = '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops';
-const V6_HEAD = '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
+const TCP_HEAD =
+  '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
+const UDP_HEAD =
+  '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops';
+const V6_HEAD =
+  '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
 
 procFile(`${NET}/tcp`, 0o444, (kernel) => `${TCP_HEAD.padEnd(149)}\n${inetTable(kernel, 'inet', 'stream')}`);
 procFile(`${NET}/tcp6`, 0o444, (kernel) => `${V6_HEAD}\n${inetTable(kernel, 'inet6', 'stream')}`);
 procFile(`${NET}/udp`, 0o444, (kernel) => `${UDP_HEAD.padEnd(127)}\n${inetTable(kernel, 'inet', 'dgram')}`);
-procFile(`${NET}/udp6`, 0o444, (kernel) => `${V6_HEAD} ref pointer drops\n${inetTable(kernel, 'inet6', 'dgram')}`);
+procFile(
+  `${NET}/udp6`,
+  0o444,
+  (kernel) => `${V6_HEAD} ref pointer drops\n${inetTable(kernel, 'inet6', 'dgram')}`,
+);
 procFile(`${NET}/raw`, 0o444, () => `${UDP_HEAD.padEnd(127)}\n`);
 
 procFile(`${NET}/sockstat`, 0o444, (kernel) => {
   const sockets = [...kernel.net.sockets];
-  const count = (family: Socket['family'], type: Socket['type']): number => sockets.filter((s) => s.family === family && s.type === type).length;
+  const count = (family: Socket['family'], type: Socket['type']): number =>
+    sockets.filter((s) => s.family === family && s.type === type).length;
   return `sockets: used ${sockets.length}\nTCP: inuse ${count('inet', 'stream')} orphan 0 tw 0 alloc ${count('inet', 'stream')} mem 0\nUDP: inuse ${count('inet', 'dgram')} mem 0\nRAW: inuse 0\n`;
 });
 

@@ -24,7 +24,8 @@ export function threadsOfTask(kernel: Kernel, task: Task): Task[] {
 variables['{pid}'] = {
   list(kernel) {
     const pids: number[] = [];
-    for (const task of kernel.tasks.values()) if (task.tid === task.process.pid && task.state !== 'dead') pids.push(task.tid);
+    for (const task of kernel.tasks.values())
+      if (task.tid === task.process.pid && task.state !== 'dead') pids.push(task.tid);
     return pids.sort((a, b) => a - b).map(String);
   },
   // As in Linux, a thread's number leads to its process's files although it is not listed.
@@ -38,7 +39,12 @@ variables['{tid}'] = {
   },
   has(kernel, names, name) {
     const task = leaderOf(kernel, names[0]);
-    return task !== undefined && isNumber(name) && task.process.threads.has(Number(name)) && kernel.tasks.has(Number(name));
+    return (
+      task !== undefined &&
+      isNumber(name) &&
+      task.process.threads.has(Number(name)) &&
+      kernel.tasks.has(Number(name))
+    );
   },
 };
 

@@ -26,13 +26,22 @@ export function sysctl(
   });
 } // prettier-ignore
 
-function sysctlText(path: string, get: (kernel: Kernel) => string, set: ((kernel: Kernel, text: string) => void) | null = null): void {
+function sysctlText(
+  path: string,
+  get: (kernel: Kernel) => string,
+  set: ((kernel: Kernel, text: string) => void) | null = null,
+): void {
   const write = (kernel: Kernel, { reader }: Subject, text: string): number => {
     if (reader.credentials.euid !== 0) return EPERM;
     set?.(kernel, text.split('\n')[0] ?? '');
     return 0;
   };
-  procFile(`/proc/sys/${path}`, set === null ? 0o444 : 0o644, (kernel) => `${get(kernel)}\n`, set === null ? null : write);
+  procFile(
+    `/proc/sys/${path}`,
+    set === null ? 0o444 : 0o644,
+    (kernel) => `${get(kernel)}\n`,
+    set === null ? null : write,
+  );
 }
 
 sysctlText('kernel/ostype', () => KERNEL_VERSION.sysname);
@@ -66,7 +75,10 @@ sysctlText('kernel/printk', (kernel) => `${kernel.tty.logLevel}\t4\t1\t7`, (kern
 }); // prettier-ignore
 sysctl('kernel/pty/max', () => MAX_PTYS);
 sysctl('kernel/pty/reserve', () => 1024);
-sysctl('kernel/pty/nr', (kernel) => [...kernel.tty.terminals.values()].filter(({ driver }) => driver === 'pts').length);
+sysctl(
+  'kernel/pty/nr',
+  (kernel) => [...kernel.tty.terminals.values()].filter(({ driver }) => driver === 'pts').length,
+);
 sysctl('kernel/random/entropy_avail', () => 256);
 sysctl('kernel/random/poolsize', () => 256);
 sysctlText('kernel/random/uuid', (kernel) => newUuid(kernel));
@@ -78,7 +90,9 @@ function newUuid(kernel: Kernel): string {
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const text = [...bytes].map((byte) => hex(byte, 2)).join('');
-  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join('-');
+  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join(
+    '-',
+  );
 }
 
 sysctl('kernel/shmmax', (kernel) => kernel.ipc.sysv.limits.shmmax, (kernel, value) => {
@@ -109,7 +123,9 @@ sysctlText('fs/dentry-state', (kernel) => {
   return [dentries.size, unused, 45, 0, negativeDentries, 0].join('\t');
 });
 sysctlText('fs/inode-nr', (kernel) => `${kernel.vfs.inodeCount}\t${kernel.vfs.unusedInodes.size}`);
-sysctlText('fs/inode-state', (kernel) => [kernel.vfs.inodeCount, kernel.vfs.unusedInodes.size, 0, 0, 0, 0, 0].join('\t'));
+sysctlText('fs/inode-state', (kernel) =>
+  [kernel.vfs.inodeCount, kernel.vfs.unusedInodes.size, 0, 0, 0, 0, 0].join('\t'),
+);
 sysctl('fs/pipe-max-size', (kernel) => kernel.ipc.pipeMaxBytes, (kernel, value) => {
   kernel.ipc.pipeMaxBytes = Math.max(4096, value);
 }, 1); // prettier-ignore

@@ -23,7 +23,8 @@ function cpuTimes(kernel: Kernel, cpu: number): CpuTimes {
   const queue = kernel.sched.runQueues[cpu];
   if (queue === undefined) return { user: 0, nice: 0, system: 0, idle: 0, iowait: 0, irq: 0, softirq: 0 };
   const times = { ...queue.times };
-  if (queue.current === null) times.idle += Math.max(0, now(kernel) - Math.max(queue.idleSinceNs, kernel.time.cpuNs[cpu] ?? 0));
+  if (queue.current === null)
+    times.idle += Math.max(0, now(kernel) - Math.max(queue.idleSinceNs, kernel.time.cpuNs[cpu] ?? 0));
   return times;
 }
 
@@ -41,7 +42,8 @@ procFile('/proc/loadavg', 0o444, (kernel) => {
   return `${averages} ${runnableTasks(kernel)}/${kernel.tasks.size} ${kernel.process.lastPid}\n`;
 });
 
-const interruptSum = (kernel: Kernel, line: number): number => kernel.board.counts.reduce((sum, counts) => sum + (counts[line] ?? 0), 0);
+const interruptSum = (kernel: Kernel, line: number): number =>
+  kernel.board.counts.reduce((sum, counts) => sum + (counts[line] ?? 0), 0);
 
 procFile('/proc/stat', 0o444, (kernel) => {
   const line = (name: string, times: CpuTimes): string => {
@@ -70,7 +72,11 @@ procFile('/proc/stat', 0o444, (kernel) => {
   );
 }); // prettier-ignore
 
-procFile('/proc/version', 0o444, () => `Linux version ${KERNEL_VERSION.release} (${KERNEL_VERSION.builder}) ${KERNEL_VERSION.version}\n`);
+procFile(
+  '/proc/version',
+  0o444,
+  () => `Linux version ${KERNEL_VERSION.release} (${KERNEL_VERSION.builder}) ${KERNEL_VERSION.version}\n`,
+);
 procFile('/proc/cmdline', 0o444, (kernel) => `${kernel.config.commandLine}\n`);
 
 /** Lines that nobody drives are not shown; the timer of each CPU is LOC, as with a local APIC. */
@@ -114,5 +120,10 @@ procFile('/proc/tty/drivers', 0o444, () => {
     ['serial', '/dev/ttyS', 4, '64', 'serial'], ['pty_slave', '/dev/pts', 136, '0-4095', 'pty:slave'],
     ['unknown', '/dev/tty', 4, '1-63', 'console'],
   ]; // prettier-ignore
-  return rows.map(([name, node, major, minors, type]) => `${name.padEnd(20)} ${node.padEnd(20)} ${String(major).padStart(3)} ${minors.padStart(7)} ${type}\n`).join('');
+  return rows
+    .map(
+      ([name, node, major, minors, type]) =>
+        `${name.padEnd(20)} ${node.padEnd(20)} ${String(major).padStart(3)} ${minors.padStart(7)} ${type}\n`,
+    )
+    .join('');
 });

@@ -31,7 +31,8 @@ function placeOf(file: OpenFile | null | undefined): Path | Failure {
   return file?.dentry ? { mount: file.mount, dentry: file.dentry } : ENOENT;
 }
 
-const fileOfSubject = ({ task, names }: Subject): OpenFile | null | undefined => task.files.open[Number(names.at(-1))];
+const fileOfSubject = ({ task, names }: Subject): OpenFile | null | undefined =>
+  task.files.open[Number(names.at(-1))];
 
 for (const directory of TASK_DIRECTORIES) {
   guard([
@@ -74,7 +75,8 @@ const FLAG_WORDS: readonly (readonly [number, string])[] = [
   [MS.NODIRATIME, ',nodiratime'], [MS.RELATIME, ',relatime'], [MS.NOSYMFOLLOW, ',nosymfollow'],
 ]; // prettier-ignore
 
-const mountWords = (mount: Mount): string => FLAG_WORDS.map(([bit, word]) => ((mount.flags & bit) === 0 ? '' : word)).join('');
+const mountWords = (mount: Mount): string =>
+  FLAG_WORDS.map(([bit, word]) => ((mount.flags & bit) === 0 ? '' : word)).join('');
 
 const UNFIT = ' \t\n\\#';
 
@@ -124,4 +126,3 @@ function pathInside(mount: Mount): string {
 }
 
 procLink('/proc/mounts', () => 'self/mounts');
-

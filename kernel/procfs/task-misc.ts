@@ -41,7 +41,8 @@ const LIMITS: readonly (readonly [number, string, string])[] = [
 ]; // prettier-ignore
 
 taskFile('limits', 0o444, (_kernel, { task }) => {
-  const shown = (value: number | undefined): string => (value === undefined || value === Infinity ? 'unlimited' : String(value)).padEnd(20);
+  const shown = (value: number | undefined): string =>
+    (value === undefined || value === Infinity ? 'unlimited' : String(value)).padEnd(20);
   const head = `${'Limit'.padEnd(25)} ${'Soft Limit'.padEnd(20)} ${'Hard Limit'.padEnd(20)} ${'Units'.padEnd(10)}\n`;
   return LIMITS.reduce((text, [index, name, unit]) => {
     const limit = task.process.rlimits[index];
@@ -70,7 +71,8 @@ taskFile('schedstat', 0o444, (_kernel, { task }) => {
   return `${Math.floor(sumExecNs)} ${Math.floor(waitSumNs)} ${switchCount}\n`;
 });
 taskFile('sched', 0o644, (_kernel, { task }) => {
-  const ms = (ns: number): string => `${Math.floor(ns / 1e6)}.${String(Math.floor(ns) % 1_000_000).padStart(6, '0')}`;
+  const ms = (ns: number): string =>
+    `${Math.floor(ns / 1e6)}.${String(Math.floor(ns) % 1_000_000).padStart(6, '0')}`;
   const { sched } = task;
   const rows: (readonly [string, string | number])[] = [
     ['se.exec_start', ms(sched.lastRanNs)], ['se.vruntime', ms(sched.vruntime)], ['se.sum_exec_runtime', ms(sched.sumExecNs)],
@@ -87,7 +89,11 @@ function oomScore(kernel: Kernel, { task }: Subject): string {
   const { mm } = task;
   if (mm === null || task.process.oomScoreAdj === -1000) return '0\n';
   const total = kernel.memory.managedPages + kernel.memory.swap.totalSlots;
-  const points = residentPages(task) + mm.rss.swap + mm.pageTablePages + Math.floor((task.process.oomScoreAdj * total) / 1000);
+  const points =
+    residentPages(task) +
+    mm.rss.swap +
+    mm.pageTablePages +
+    Math.floor((task.process.oomScoreAdj * total) / 1000);
   const badness = Math.floor((1000 + Math.floor((points * 1000) / total)) * (2 / 3));
   return `${Math.max(0, badness)}\n`;
 }

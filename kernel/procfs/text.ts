@@ -18,4 +18,6 @@ export function bitList(mask: number): string {
 
 /** White space and other unfit bytes as \ooo, as seq_escape does for maps and mounts. */
 export const escapeBytes = (text: string, unfit: string): string =>
-  [...text].map((char) => (unfit.includes(char) ? `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}` : char)).join('');
+  [...text]
+    .map((char) => (unfit.includes(char) ? `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}` : char))
+    .join('');

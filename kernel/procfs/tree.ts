@@ -95,7 +95,12 @@ export function procDirectory(path: string, mode = 0o555): Node {
 }
 
 /** Declares the same file for a process and for each of its threads. */
-export function taskFile(name: string, mode: number, show: Show, write: Write | null = null): readonly Node[] {
+export function taskFile(
+  name: string,
+  mode: number,
+  show: Show,
+  write: Write | null = null,
+): readonly Node[] {
   return TASK_DIRECTORIES.map((directory) => procFile(`${directory}/${name}`, mode, show, write));
 }
 
@@ -106,7 +111,12 @@ export function guard(declared: readonly Node[]): void {
 }
 
 /** The declared child of a directory that a name means. */
-export function childOf(kernel: Kernel, node: Node, names: readonly string[], name: string): { node: Node; names: readonly string[] } | null {
+export function childOf(
+  kernel: Kernel,
+  node: Node,
+  names: readonly string[],
+  name: string,
+): { node: Node; names: readonly string[] } | null {
   const child = node.children.get(name);
   if (child !== undefined && !name.startsWith('{')) {
     return child.exists?.(kernel, names) === false ? null : { node: child, names };
@@ -122,4 +132,3 @@ export function tidOf(node: Node, names: readonly string[]): Tid {
   if (!node.path.startsWith('/proc/{pid}')) return 0;
   return Number(node.path.startsWith('/proc/{pid}/task/{tid}') ? names[1] : names[0]);
 }
-

@@ -1,5 +1,14 @@
 // epoll_create(2), epoll_ctl(2), epoll_wait(2) and their like.
-import { BLOCKED, EBADF, EINVAL, EPERM, ERESTARTNOHAND, ERESTARTSYS, failed, type Failure } from '../abi/errno.ts';
+import {
+  BLOCKED,
+  EBADF,
+  EINVAL,
+  EPERM,
+  ERESTARTNOHAND,
+  ERESTARTSYS,
+  failed,
+  type Failure,
+} from '../abi/errno.ts';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_EVENT_BYTES } from '../abi/poll.ts';
 import { O } from '../abi/open-flags.ts';
 import { readTimespec, TIMESPEC_BYTES } from '../abi/time.ts';
@@ -20,7 +29,8 @@ export const epoll_create1 = syscall({
   number: 291,
   name: 'epoll_create1',
   args: { flags: FLAGS },
-  run: (kernel, task, { flags }) => (flags & ~O.CLOEXEC ? EINVAL : install(kernel, task, newEpollFile(kernel), flags)),
+  run: (kernel, task, { flags }) =>
+    flags & ~O.CLOEXEC ? EINVAL : install(kernel, task, newEpollFile(kernel), flags),
 });
 
 export const epoll_create = syscall({
@@ -63,7 +73,14 @@ const MAX_EVENTS = Math.floor(0x7fff_ffff / EPOLL_EVENT_BYTES);
 /** Linux gives all at once; a set with more ready entries gives the rest at the next call. */
 const EVENTS_AT_ONCE = 256;
 
-function wait(kernel: Kernel, task: Task, epfd: number, address: number, max: number, timeoutNs: number | null): number | Failure {
+function wait(
+  kernel: Kernel,
+  task: Task,
+  epfd: number,
+  address: number,
+  max: number,
+  timeoutNs: number | null,
+): number | Failure {
   if (max <= 0 || max > MAX_EVENTS) return EINVAL;
   const epoll = fileOf(task, epfd);
   if (failed(epoll)) return epoll;
@@ -93,7 +110,8 @@ export const epoll_wait = syscall({
   number: 232,
   name: 'epoll_wait',
   args: { epfd: FD, events: POINTER, max: INT, timeout: INT },
-  run: (kernel, task, { epfd, events, max, timeout }) => wait(kernel, task, epfd, events, max, timeout < 0 ? null : timeout * 1_000_000),
+  run: (kernel, task, { epfd, events, max, timeout }) =>
+    wait(kernel, task, epfd, events, max, timeout < 0 ? null : timeout * 1_000_000),
 });
 
 function waitMasked(

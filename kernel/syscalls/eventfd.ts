@@ -8,7 +8,14 @@ import { fileOf, installFile } from '../fs/vfs/file-table.ts';
 import { putFile, type OpenFile } from '../fs/vfs/open-file.ts';
 import { newEventFile } from '../ipc/eventfd.ts';
 import { newSignalFile, signalFileOf } from '../ipc/signalfd.ts';
-import { isWallClock, newTimerFile, setTimerFile, timerFileLeft, timerFileOf, type TimerFile } from '../ipc/timerfd.ts';
+import {
+  isWallClock,
+  newTimerFile,
+  setTimerFile,
+  timerFileLeft,
+  timerFileOf,
+  type TimerFile,
+} from '../ipc/timerfd.ts';
 import { getBig64 } from '../lib/bytes.ts';
 import { readUser, writeUser } from '../mm/user-memory.ts';
 import type { Task } from '../sched/task.ts';
@@ -18,7 +25,12 @@ import { now } from '../time/clock.ts';
 import { FD, FLAGS, INT, POINTER, SIZE, syscall, UINT } from './declare.ts';
 
 /** Puts a new file under a descriptor, or drops it. */
-export function install(kernel: Kernel, task: Task, file: OpenFile | Failure, flags: number): number | Failure {
+export function install(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile | Failure,
+  flags: number,
+): number | Failure {
   if (failed(file)) return file;
   const fd = installFile(kernel, task, file, (flags & O.CLOEXEC) !== 0);
   if (failed(fd)) putFile(kernel, file);
@@ -30,7 +42,12 @@ const FD_FLAGS = O.CLOEXEC | O.NONBLOCK;
 
 function makeEvent(kernel: Kernel, task: Task, count: number, flags: number): number | Failure {
   if (flags & ~(FD_FLAGS | EFD_SEMAPHORE)) return EINVAL;
-  return install(kernel, task, newEventFile(kernel, count, (flags & EFD_SEMAPHORE) !== 0, flags & O.NONBLOCK), flags);
+  return install(
+    kernel,
+    task,
+    newEventFile(kernel, count, (flags & EFD_SEMAPHORE) !== 0, flags & O.NONBLOCK),
+    flags,
+  );
 }
 
 export const eventfd = syscall({
@@ -47,7 +64,13 @@ export const eventfd2 = syscall({
   run: (kernel, task, { count, flags }) => makeEvent(kernel, task, count, flags),
 });
 
-const TIMER_CLOCKS: readonly number[] = [CLOCK.REALTIME, CLOCK.MONOTONIC, CLOCK.BOOTTIME, CLOCK.REALTIME_ALARM, CLOCK.BOOTTIME_ALARM];
+const TIMER_CLOCKS: readonly number[] = [
+  CLOCK.REALTIME,
+  CLOCK.MONOTONIC,
+  CLOCK.BOOTTIME,
+  CLOCK.REALTIME_ALARM,
+  CLOCK.BOOTTIME_ALARM,
+];
 const TFD_TIMER_ABSTIME = 1;
 const TFD_TIMER_CANCEL_ON_SET = 2;
 const ITIMERSPEC_BYTES = 32;
@@ -87,7 +110,8 @@ export const timerfd_settime = syscall({
     if (failed(bytes)) return bytes;
     const intervalNs = readTimespec(bytes, 0);
     const valueNs = readTimespec(bytes, 16);
-    if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || intervalNs === null || valueNs === null) return EINVAL;
+    if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || intervalNs === null || valueNs === null)
+      return EINVAL;
     const timer = timerOf(task, fd);
     if (failed(timer)) return timer;
     if (old !== 0) {
@@ -116,7 +140,14 @@ export const timerfd_gettime = syscall({
   },
 });
 
-function makeSignalFile(kernel: Kernel, task: Task, fd: number, mask: number, size: number, flags: number): number | Failure {
+function makeSignalFile(
+  kernel: Kernel,
+  task: Task,
+  fd: number,
+  mask: number,
+  size: number,
+  flags: number,
+): number | Failure {
   if (size !== 8 || flags & ~FD_FLAGS) return EINVAL;
   const bytes = readUser(kernel, task, mask, 8);
   if (failed(bytes)) return bytes;

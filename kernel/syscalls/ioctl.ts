@@ -11,7 +11,13 @@ import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
 import { FD, POINTER, syscall, UINT } from './declare.ts';
 
-function setFlag(kernel: Kernel, task: Task, file: OpenFile, argument: number, flag: number): number | Failure {
+function setFlag(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  argument: number,
+  flag: number,
+): number | Failure {
   const on = loadUser32(kernel, task, argument);
   if (failed(on)) return on;
   file.flags = on === 0 ? file.flags & ~flag : file.flags | flag;

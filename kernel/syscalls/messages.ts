@@ -75,15 +75,30 @@ function readHeader(kernel: Kernel, task: Task, address: number): MessageHeader 
     if (length > Number.MAX_SAFE_INTEGER) return EINVAL;
     vector.push({ kind: 'user', task, address: get64(table, at), length: Math.min(length, MAX_BYTES) });
   }
-  return { name: get64(bytes, 0), nameLength: get32(bytes, 8) | 0, vector, control: get64(bytes, 32), controlLength: get64(bytes, 40) };
+  return {
+    name: get64(bytes, 0),
+    nameLength: get32(bytes, 8) | 0,
+    vector,
+    control: get64(bytes, 32),
+    controlLength: get64(bytes, 40),
+  };
 }
 
-function sendMessage(kernel: Kernel, task: Task, fd: number, address: number, flags: number): number | Failure {
+function sendMessage(
+  kernel: Kernel,
+  task: Task,
+  fd: number,
+  address: number,
+  flags: number,
+): number | Failure {
   const found = socketAt(task, fd);
   if (failed(found)) return found;
   const header = readHeader(kernel, task, address);
   if (failed(header)) return header;
-  const to = header.name === 0 || header.nameLength === 0 ? null : readAddress(kernel, task, header.name, Math.min(header.nameLength, 128));
+  const to =
+    header.name === 0 || header.nameLength === 0
+      ? null
+      : readAddress(kernel, task, header.name, Math.min(header.nameLength, 128));
   if (failed(to)) return to;
   let control = NO_CONTROL;
   if (header.control !== 0 && header.controlLength > 0) {
@@ -105,7 +120,13 @@ export const sendmsg = syscall({
   run: (kernel, task, { fd, message, flags }) => sendMessage(kernel, task, fd, message, flags),
 });
 
-function receiveMessage(kernel: Kernel, task: Task, fd: number, address: number, flags: number): number | Failure {
+function receiveMessage(
+  kernel: Kernel,
+  task: Task,
+  fd: number,
+  address: number,
+  flags: number,
+): number | Failure {
   const found = socketAt(task, fd);
   if (failed(found)) return found;
   const header = readHeader(kernel, task, address);
@@ -147,7 +168,15 @@ export const recvmsg = syscall({
 type One = (kernel: Kernel, task: Task, fd: number, address: number, flags: number) => number | Failure;
 
 /** One message after the other; the first that fails ends it, and counts only when it is the very first. */
-function forEachMessage(kernel: Kernel, task: Task, fd: number, table: number, count: number, flags: number, one: One): number | Failure {
+function forEachMessage(
+  kernel: Kernel,
+  task: Task,
+  fd: number,
+  table: number,
+  count: number,
+  flags: number,
+  one: One,
+): number | Failure {
   let done = 0;
   for (; done < Math.min(count, MAX_MESSAGES); done++) {
     const at = table + done * MMSGHDR_BYTES;
@@ -164,7 +193,8 @@ export const sendmmsg = syscall({
   number: 307,
   name: 'sendmmsg',
   args: { fd: FD, messages: POINTER, count: UINT, flags: FLAGS },
-  run: (kernel, task, { fd, messages, count, flags }) => forEachMessage(kernel, task, fd, messages, count, flags, sendMessage),
+  run: (kernel, task, { fd, messages, count, flags }) =>
+    forEachMessage(kernel, task, fd, messages, count, flags, sendMessage),
 });
 
 export const recvmmsg = syscall({
@@ -172,5 +202,6 @@ export const recvmmsg = syscall({
   name: 'recvmmsg',
   args: { fd: FD, messages: POINTER, count: UINT, flags: FLAGS, timeout: POINTER },
   missing: 'waits for the first message only; the timeout is not looked at',
-  run: (kernel, task, { fd, messages, count, flags }) => forEachMessage(kernel, task, fd, messages, count, flags, receiveMessage),
+  run: (kernel, task, { fd, messages, count, flags }) =>
+    forEachMessage(kernel, task, fd, messages, count, flags, receiveMessage),
 });

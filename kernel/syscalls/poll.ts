@@ -20,7 +20,13 @@ import { INT, POINTER, SIZE, syscall, UINT } from './declare.ts';
 const NS_PER_MS = 1_000_000;
 
 /** Sleeps until a queue is woken or the timeout is over: BLOCKED, a restart code, or 0 when time is up. */
-function waitOrTimeOut(kernel: Kernel, task: Task, queues: readonly WaitQueue[], timeoutNs: number | null, wchan: string): number | Failure {
+function waitOrTimeOut(
+  kernel: Kernel,
+  task: Task,
+  queues: readonly WaitQueue[],
+  timeoutNs: number | null,
+  wchan: string,
+): number | Failure {
   if (timeoutNs === 0 || deadlinePassed(kernel, task)) return 0;
   const waits = sleepOnAll(kernel, task, queues, wchan);
   if (waits === ERESTARTSYS) return ERESTARTNOHAND;
@@ -28,7 +34,13 @@ function waitOrTimeOut(kernel: Kernel, task: Task, queues: readonly WaitQueue[],
   return waits;
 }
 
-function pollDescriptors(kernel: Kernel, task: Task, address: number, count: number, timeoutNs: number | null): number | Failure {
+function pollDescriptors(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  count: number,
+  timeoutNs: number | null,
+): number | Failure {
   if (count > (task.process.rlimits[RLIMIT.NOFILE]?.current ?? Infinity)) return EINVAL;
   const bytes = count === 0 ? new Uint8Array(0) : readUser(kernel, task, address, count * POLLFD_BYTES);
   if (failed(bytes)) return bytes;
@@ -67,7 +79,12 @@ export const poll = syscall({
 });
 
 /** A timeout in user memory: null when there is none, undefined when it is not valid. */
-function readTimeout(kernel: Kernel, task: Task, address: number, read: typeof readTimespec): number | null | undefined | Failure {
+function readTimeout(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  read: typeof readTimespec,
+): number | null | undefined | Failure {
   if (address === 0) return null;
   const bytes = readUser(kernel, task, address, TIMESPEC_BYTES);
   if (failed(bytes)) return bytes;
@@ -77,7 +94,13 @@ function readTimeout(kernel: Kernel, task: Task, address: number, read: typeof r
 }
 
 /** Writes back how much of the timeout is left, as Linux does unless the personality is sticky. */
-function writeRemaining(kernel: Kernel, task: Task, address: number, timeoutNs: number | null, put: typeof putTimespec): void {
+function writeRemaining(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  timeoutNs: number | null,
+  put: typeof putTimespec,
+): void {
   if (address === 0 || timeoutNs === null) return;
   const deadline = task.call?.deadlineNs ?? -1;
   const left = deadline < 0 ? timeoutNs : Math.max(0, deadline - now(kernel));
@@ -168,7 +191,8 @@ export const select = syscall({
     if (failed(timeoutNs)) return timeoutNs;
     if (timeoutNs === undefined) return EINVAL;
     const result = selectDescriptors(kernel, task, count, [readSet, writeSet, exceptSet], timeoutNs);
-    if (result !== BLOCKED && result !== ERESTARTNOHAND) writeRemaining(kernel, task, timeout, timeoutNs, putTimeval);
+    if (result !== BLOCKED && result !== ERESTARTNOHAND)
+      writeRemaining(kernel, task, timeout, timeoutNs, putTimeval);
     return result;
   },
 });
@@ -186,7 +210,14 @@ function readSelectTimeout(kernel: Kernel, task: Task, address: number): number 
 export const pselect6 = syscall({
   number: 270,
   name: 'pselect6',
-  args: { count: INT, readSet: POINTER, writeSet: POINTER, exceptSet: POINTER, timeout: POINTER, maskAndSize: POINTER },
+  args: {
+    count: INT,
+    readSet: POINTER,
+    writeSet: POINTER,
+    exceptSet: POINTER,
+    timeout: POINTER,
+    maskAndSize: POINTER,
+  },
   run(kernel, task, { count, readSet, writeSet, exceptSet, timeout, maskAndSize }) {
     const timeoutNs = readTimeout(kernel, task, timeout, readTimespec);
     if (failed(timeoutNs)) return timeoutNs;

@@ -18,7 +18,15 @@ import {
 import { getOption, setOption } from '../net/options.ts';
 import { ANY4, ANY6, inetAddress } from '../net/ports.ts';
 import { newSocketFile } from '../net/socket-file.ts';
-import { credentialsOf, isUnix, newSocket, socketOf, type Family, type Socket, type SocketType } from '../net/socket.ts';
+import {
+  credentialsOf,
+  isUnix,
+  newSocket,
+  socketOf,
+  type Family,
+  type Socket,
+  type SocketType,
+} from '../net/socket.ts';
 import { unnamedUnix } from '../net/unix-names.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
@@ -45,13 +53,20 @@ function kindOf(task: Task, domain: number, type: number, protocol: number): Kin
     if (protocol !== 0 && protocol !== AF_UNIX) return EPROTONOSUPPORT;
     if (type === SOCK_STREAM) return { family: 'unix', type: 'stream', protocol: 0 };
     if (type === SOCK_SEQPACKET) return { family: 'unix', type: 'seqpacket', protocol: 0 };
-    return type === SOCK_DGRAM || type === SOCK_RAW ? { family: 'unix', type: 'dgram', protocol: 0 } : ESOCKTNOSUPPORT;
+    return type === SOCK_DGRAM || type === SOCK_RAW
+      ? { family: 'unix', type: 'dgram', protocol: 0 }
+      : ESOCKTNOSUPPORT;
   }
   if (domain !== AF_INET && domain !== AF_INET6) return EAFNOSUPPORT;
   const family = domain === AF_INET ? 'inet' : 'inet6';
-  if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? { family, type: 'stream', protocol: IPPROTO_TCP } : EPROTONOSUPPORT;
+  if (type === SOCK_STREAM)
+    return protocol === 0 || protocol === IPPROTO_TCP
+      ? { family, type: 'stream', protocol: IPPROTO_TCP }
+      : EPROTONOSUPPORT;
   if (type === SOCK_DGRAM && protocol !== IPPROTO_ICMP) {
-    return protocol === 0 || protocol === IPPROTO_UDP ? { family, type: 'dgram', protocol: IPPROTO_UDP } : EPROTONOSUPPORT;
+    return protocol === 0 || protocol === IPPROTO_UDP
+      ? { family, type: 'dgram', protocol: IPPROTO_UDP }
+      : EPROTONOSUPPORT;
   }
   if (type === SOCK_RAW && (task.credentials.effective & capabilityBit(CAP.NET_RAW)) === 0n) return EPERM;
   return type === SOCK_RAW || type === SOCK_DGRAM ? EPROTONOSUPPORT : ESOCKTNOSUPPORT;
@@ -63,7 +78,8 @@ export const socket = syscall({
   number: 41,
   name: 'socket',
   args: { domain: INT, type: INT, protocol: INT },
-  missing: 'only AF_UNIX and loopback AF_INET and AF_INET6 TCP and UDP; AF_NETLINK gives EAFNOSUPPORT, ICMP and raw EPROTONOSUPPORT',
+  missing:
+    'only AF_UNIX and loopback AF_INET and AF_INET6 TCP and UDP; AF_NETLINK gives EAFNOSUPPORT, ICMP and raw EPROTONOSUPPORT',
   run(kernel, task, { domain, type, protocol }) {
     const flags = type & ~SOCK_TYPE_MASK;
     if (flags & ~SOCK_FLAGS) return EINVAL;
@@ -88,7 +104,9 @@ export const socketpair = syscall({
     if (kind.family !== 'unix') return EOPNOTSUPP;
     const reachable = faultInUser(kernel, task, fds, 8, 'write');
     if (failed(reachable)) return reachable;
-    const [a, b] = [0, 1].map(() => newSocket(kernel, kind.family, kind.type, kind.protocol, credentialsOf(task)));
+    const [a, b] = [0, 1].map(() =>
+      newSocket(kernel, kind.family, kind.type, kind.protocol, credentialsOf(task)),
+    );
     if (a === undefined || b === undefined) return EINVAL;
     join(a, b);
     const first = installSocket(kernel, task, a, flags);
@@ -113,13 +131,24 @@ function installSocket(kernel: Kernel, task: Task, made: Socket, flags: number):
 }
 
 /** A sockaddr from user memory. */
-export function readAddress(kernel: Kernel, task: Task, address: number, length: number): Uint8Array | Failure {
+export function readAddress(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  length: number,
+): Uint8Array | Failure {
   if (length < 0 || length > SOCKADDR_STORAGE_BYTES) return EINVAL;
   return readUser(kernel, task, address, length);
 }
 
 /** Gives a sockaddr to the program: as much as fits, and its true length. */
-export function writeAddress(kernel: Kernel, task: Task, bytes: Uint8Array, address: number, lengthAt: number): number | Failure {
+export function writeAddress(
+  kernel: Kernel,
+  task: Task,
+  bytes: Uint8Array,
+  address: number,
+  lengthAt: number,
+): number | Failure {
   const given = readUser(kernel, task, lengthAt, 4);
   if (failed(given)) return given;
   const room = get32(given, 0) | 0;
@@ -136,7 +165,10 @@ export function writeAddress(kernel: Kernel, task: Task, bytes: Uint8Array, addr
 export function nameOf(made: Socket): Uint8Array {
   if (made.name !== null) return made.name.bytes;
   if (isUnix(made)) return unnamedUnix();
-  return inetAddress(made.family === 'inet6' ? 'inet6' : 'inet', { host: made.family === 'inet6' ? ANY6 : ANY4, port: 0 }).bytes;
+  return inetAddress(made.family === 'inet6' ? 'inet6' : 'inet', {
+    host: made.family === 'inet6' ? ANY6 : ANY4,
+    port: 0,
+  }).bytes;
 }
 
 export const bind = syscall({
@@ -173,7 +205,14 @@ export const connect = syscall({
   },
 });
 
-function acceptOn(kernel: Kernel, task: Task, fd: number, address: number, lengthAt: number, flags: number): number | Failure {
+function acceptOn(
+  kernel: Kernel,
+  task: Task,
+  fd: number,
+  address: number,
+  lengthAt: number,
+  flags: number,
+): number | Failure {
   if (flags & ~SOCK_FLAGS) return EINVAL;
   const found = socketAt(task, fd);
   if (failed(found)) return found;

@@ -35,7 +35,13 @@ function mayChange(task: Task, terminal: Terminal): boolean {
   return privileged || task.process.tty === terminal.name;
 }
 
-export function consoleIoctl(kernel: Kernel, task: Task, terminal: Terminal, request: number, argument: number): number | Failure {
+export function consoleIoctl(
+  kernel: Kernel,
+  task: Task,
+  terminal: Terminal,
+  request: number,
+  argument: number,
+): number | Failure {
   const modes = terminal.console;
   if (modes === null) return ENOTTY;
   switch (request) {
@@ -85,7 +91,13 @@ export function consoleIoctl(kernel: Kernel, task: Task, terminal: Terminal, req
 
 const done = (moved: number | Failure): number | Failure => (failed(moved) ? moved : 0);
 
-function setMode(task: Task, terminal: Terminal, modes: NonNullable<Terminal['console']>, request: number, value: number): number | Failure {
+function setMode(
+  task: Task,
+  terminal: Terminal,
+  modes: NonNullable<Terminal['console']>,
+  request: number,
+  value: number,
+): number | Failure {
   if (!mayChange(task, terminal)) return EPERM;
   if (request === KDSETMODE) {
     if (value > 3) return EINVAL;
@@ -113,7 +125,8 @@ function consoleState(kernel: Kernel): Uint8Array {
   let inUse = 1;
   for (let index = 1; index < 16; index++) {
     const terminal = kernel.tty.terminals.get(`tty${index}`);
-    if (terminal !== undefined && (terminal.opens > 0 || index === kernel.tty.foregroundConsole)) inUse |= 1 << index;
+    if (terminal !== undefined && (terminal.opens > 0 || index === kernel.tty.foregroundConsole))
+      inUse |= 1 << index;
   }
   const bytes = new Uint8Array(6);
   put16(bytes, 0, kernel.tty.foregroundConsole);

@@ -12,7 +12,10 @@ const TTY_GROUP = 5;
 
 charDevices[MEM_MAJOR] = { name: 'mem', operations: (minor) => memoryDevices[minor]?.name };
 charDevices[TTY_MAJOR] = { name: 'tty', operations: () => 'tty' };
-charDevices[TTYAUX_MAJOR] = { name: 'ttyaux', operations: (minor) => (minor === PTMX_MINOR ? 'ptmx' : minor < PTMX_MINOR ? 'tty' : undefined) };
+charDevices[TTYAUX_MAJOR] = {
+  name: 'ttyaux',
+  operations: (minor) => (minor === PTMX_MINOR ? 'ptmx' : minor < PTMX_MINOR ? 'tty' : undefined),
+};
 charDevices[PTS_MAJOR] = { name: 'pts', operations: () => 'tty' };
 
 const node = (path: string, major: number, minor: number, mode: number, gid = 0): DeviceNode => ({

@@ -48,7 +48,12 @@ function mount(kernel: Kernel, request: MountRequest): SuperBlock | Failure {
   const options = parseOptions(request.options);
   if (failed(options)) return options;
   for (const known of kernel.vfs.superBlocks.values()) if (known.fs === 'devpts') return known;
-  const superBlock = newSuperBlock(kernel, { fs: 'devpts', source: 'devpts', data: options, options: shownOptions(options) });
+  const superBlock = newSuperBlock(kernel, {
+    fs: 'devpts',
+    source: 'devpts',
+    data: options,
+    options: shownOptions(options),
+  });
   const root = newInode(kernel, superBlock, { number: ROOT_INODE, kind: 'directory', mode: 0o755 });
   if (failed(root)) return root;
   root.linkCount = 2;
@@ -65,14 +70,21 @@ function remount(_kernel: Kernel, superBlock: SuperBlock, request: MountRequest)
 }
 
 function slaves(kernel: Kernel): Terminal[] {
-  return [...kernel.tty.terminals.values()].filter(({ driver }) => driver === 'pts').sort((a, b) => a.index - b.index);
+  return [...kernel.tty.terminals.values()]
+    .filter(({ driver }) => driver === 'pts')
+    .sort((a, b) => a.index - b.index);
 }
 
 function lookup(kernel: Kernel, directory: Inode, name: string): Inode | Failure {
   const superBlock = superBlockOf(kernel, directory);
   const options = optionsOf(superBlock);
   if (name === 'ptmx') {
-    return newInode(kernel, superBlock, { number: PTMX_INODE, kind: 'char', mode: options.ptmxMode, device: makeDevice(TTYAUX_MAJOR, 2) });
+    return newInode(kernel, superBlock, {
+      number: PTMX_INODE,
+      kind: 'char',
+      mode: options.ptmxMode,
+      device: makeDevice(TTYAUX_MAJOR, 2),
+    });
   }
   const terminal = kernel.tty.terminals.get(`pts/${name}`);
   if (terminal?.pty == null) return ENOENT;
@@ -98,10 +110,17 @@ function terminalOfInode(kernel: Kernel, inode: Inode): Terminal | undefined {
 const operations = {
   lookup,
   readDirectory(kernel: Kernel, _directory: Inode, position: number, max: number): readonly DirectoryEntry[] {
-    const entries: DirectoryEntry[] = position > 0 ? [] : [{ name: 'ptmx', inode: PTMX_INODE, kind: 'char', next: 1 }];
+    const entries: DirectoryEntry[] =
+      position > 0 ? [] : [{ name: 'ptmx', inode: PTMX_INODE, kind: 'char', next: 1 }];
     for (const { index } of slaves(kernel)) {
       if (entries.length >= max) break;
-      if (index + 2 > position) entries.push({ name: String(index), inode: FIRST_SLAVE_INODE + index, kind: 'char', next: index + 2 });
+      if (index + 2 > position)
+        entries.push({
+          name: String(index),
+          inode: FIRST_SLAVE_INODE + index,
+          kind: 'char',
+          next: index + 2,
+        });
     }
     return entries;
   },
@@ -124,7 +143,13 @@ inodeOperations['devpts'] = operations;
 fileSystemTypes['devpts'] = { name: 'devpts', needsDevice: false, magic: MAGIC, mount, remount };
 
 openPeer.open = (kernel, task, terminal, flags) => {
-  const file = openPath(kernel, task, null, `/dev/${terminal.name}`, flags & (O.ACCMODE | O.NOCTTY | O.NONBLOCK));
+  const file = openPath(
+    kernel,
+    task,
+    null,
+    `/dev/${terminal.name}`,
+    flags & (O.ACCMODE | O.NOCTTY | O.NONBLOCK),
+  );
   if (failed(file)) return file === ENOENT ? EIO : file;
   const fd = installFile(kernel, task, file, (flags & O.CLOEXEC) !== 0);
   if (failed(fd)) putFile(kernel, file);

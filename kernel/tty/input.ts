@@ -31,7 +31,8 @@ export function takeIncoming(kernel: Kernel, terminal: Terminal): void {
   const { line, termios } = terminal;
   for (let chunk = terminal.incoming[0]; chunk !== undefined; chunk = terminal.incoming[0]) {
     let used = 0;
-    while (used < chunk.length && lineRoom(line, termios) > 0) receiveByte(line, termios, chunk[used++] ?? 0, effects);
+    while (used < chunk.length && lineRoom(line, termios) > 0)
+      receiveByte(line, termios, chunk[used++] ?? 0, effects);
     terminal.incomingBytes -= used;
     if (used < chunk.length) {
       terminal.incoming[0] = chunk.slice(used);
@@ -59,7 +60,8 @@ function apply(kernel: Kernel, terminal: Terminal, effects: LineEffects): void {
     if (terminal.foreground !== 0) signalGroup(kernel, terminal.foreground, kernelSignal(signal));
   }
   const raw = (terminal.termios.lflag & ICANON) === 0;
-  if (effects.readable || (raw && terminal.line.head !== terminal.line.tail)) wakeUp(kernel, terminal.readable);
+  if (effects.readable || (raw && terminal.line.head !== terminal.line.tail))
+    wakeUp(kernel, terminal.readable);
 }
 
 /** The window has another size: programs in the foreground get SIGWINCH when it really changed. */

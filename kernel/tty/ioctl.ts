@@ -13,7 +13,13 @@ import type { Kernel } from '../state.ts';
 import { consoleIoctl } from './console-ioctl.ts';
 import { flushOutput, outputQueued, outputStarted, packetEvent } from './driver.ts';
 import { receive, setWindowSize, takeIncoming } from './input.ts';
-import { checkChange, hangUp, isSessionLeader, leaveTerminal, setControllingTerminal } from './job-control.ts';
+import {
+  checkChange,
+  hangUp,
+  isSessionLeader,
+  leaveTerminal,
+  setControllingTerminal,
+} from './job-control.ts';
 import { flushLine } from './line.ts';
 import { inputLength, modeChanged } from './line-read.ts';
 import type { Terminal } from './state.ts';
@@ -49,7 +55,13 @@ const SET_MODES: ReadonlyMap<number, SetMode> = new Map([
 ]);
 
 /** What masters answer too: modes and window size. undefined: not one of these. */
-export function modeIoctl(kernel: Kernel, task: Task, terminal: Terminal, request: number, argument: number): number | Failure | undefined {
+export function modeIoctl(
+  kernel: Kernel,
+  task: Task,
+  terminal: Terminal,
+  request: number,
+  argument: number,
+): number | Failure | undefined {
   const setMode = SET_MODES.get(request);
   if (setMode !== undefined) return setTermios(kernel, task, terminal, setMode, argument);
   switch (request) {
@@ -74,7 +86,13 @@ export function modeIoctl(kernel: Kernel, task: Task, terminal: Terminal, reques
 
 const done = (moved: number | Failure): number | Failure => (failed(moved) ? moved : 0);
 
-function setTermios(kernel: Kernel, task: Task, terminal: Terminal, mode: SetMode, argument: number): number | Failure {
+function setTermios(
+  kernel: Kernel,
+  task: Task,
+  terminal: Terminal,
+  mode: SetMode,
+  argument: number,
+): number | Failure {
   const checked = checkChange(kernel, task, terminal);
   if (failed(checked)) return checked;
   const bytes = readUser(kernel, task, argument, mode.size);
@@ -84,7 +102,11 @@ function setTermios(kernel: Kernel, task: Task, terminal: Terminal, mode: SetMod
     if (failed(drained)) return drained;
   }
   if (mode.flush) flushInput(kernel, terminal);
-  changeTermios(kernel, terminal, mode.size === T.TERMIO_BYTES ? T.mergeTermio(terminal.termios, bytes) : T.getTermios(bytes));
+  changeTermios(
+    kernel,
+    terminal,
+    mode.size === T.TERMIO_BYTES ? T.mergeTermio(terminal.termios, bytes) : T.getTermios(bytes),
+  );
   return 0;
 }
 
@@ -98,7 +120,12 @@ export function changeTermios(kernel: Kernel, terminal: Terminal, termios: T.Ter
   const old = terminal.termios;
   terminal.termios = termios;
   modeChanged(terminal.line, old, termios);
-  if (old.iflag & T.IXON && (termios.iflag & T.IXON) === 0 && terminal.line.stopped && !terminal.line.stoppedByIoctl) {
+  if (
+    old.iflag & T.IXON &&
+    (termios.iflag & T.IXON) === 0 &&
+    terminal.line.stopped &&
+    !terminal.line.stoppedByIoctl
+  ) {
     terminal.line.stopped = false;
     outputStarted(kernel, terminal);
   }
@@ -109,10 +136,13 @@ export function changeTermios(kernel: Kernel, terminal: Terminal, termios: T.Ter
 
 /** A master in packet mode hears when ^S and ^Q begin or cease to mean stop and start (ioctl_tty(2), TIOCPKT). */
 function notePacketFlow(kernel: Kernel, terminal: Terminal, old: T.Termios): void {
-  const usesFlow = (t: T.Termios): boolean => (t.iflag & T.IXON) !== 0 && t.cc[T.CC.stop] === 19 && t.cc[T.CC.start] === 17;
+  const usesFlow = (t: T.Termios): boolean =>
+    (t.iflag & T.IXON) !== 0 && t.cc[T.CC.stop] === 19 && t.cc[T.CC.start] === 17;
   const { termios } = terminal;
-  if (usesFlow(old) !== usesFlow(termios)) packetEvent(kernel, terminal, usesFlow(termios) ? T.PACKET.doStop : T.PACKET.noStop);
-  if ((old.lflag ^ termios.lflag) & T.EXTPROC || termios.lflag & T.EXTPROC) packetEvent(kernel, terminal, T.PACKET.ioctl);
+  if (usesFlow(old) !== usesFlow(termios))
+    packetEvent(kernel, terminal, usesFlow(termios) ? T.PACKET.doStop : T.PACKET.noStop);
+  if ((old.lflag ^ termios.lflag) & T.EXTPROC || termios.lflag & T.EXTPROC)
+    packetEvent(kernel, terminal, T.PACKET.ioctl);
 }
 
 export function flushInput(kernel: Kernel, terminal: Terminal): void {
@@ -195,7 +225,13 @@ function sessionIoctl(
 } // prettier-ignore
 
 /** TIOCSCTTY: only for session leaders; a privileged one may steal (argument 1). */
-function takeAsControlling(kernel: Kernel, task: Task, file: OpenFile, terminal: Terminal, argument: number): number | Failure {
+function takeAsControlling(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  terminal: Terminal,
+  argument: number,
+): number | Failure {
   const { process } = task;
   if (isSessionLeader(process) && terminal.session === process.sid) return 0;
   if (!isSessionLeader(process) || process.tty !== '') return EPERM;

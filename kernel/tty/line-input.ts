@@ -44,7 +44,8 @@ export function receiveByte(line: Line, termios: Termios, given: number, effects
   takeByte(line, termios, byte, effects);
 }
 
-const isKey = (termios: Termios, byte: number, index: number): boolean => byte !== 0 && termios.cc[index] === byte;
+const isKey = (termios: Termios, byte: number, index: number): boolean =>
+  byte !== 0 && termios.cc[index] === byte;
 
 /** Flow and signal characters. */
 function isSpecial(line: Line, termios: Termios, byte: number, effects: LineEffects): boolean {
@@ -89,7 +90,11 @@ function editLine(line: Line, termios: Termios, byte: number, effects: LineEffec
   const { lflag } = termios;
   const extended = (lflag & IEXTEN) !== 0;
   const out = effects.output;
-  if (isKey(termios, byte, CC.erase) || isKey(termios, byte, CC.kill) || (extended && isKey(termios, byte, CC.werase))) {
+  if (
+    isKey(termios, byte, CC.erase) ||
+    isKey(termios, byte, CC.kill) ||
+    (extended && isKey(termios, byte, CC.werase))
+  ) {
     erase(line, termios, byte, out);
     return true;
   }
@@ -198,7 +203,11 @@ function erase(line: Line, termios: Termios, key: number, out: number[]): void {
 }
 
 const isWordByte = (byte: number): boolean =>
-  (byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122) || byte === 0x5f || byte >= 0xc0;
+  (byte >= 48 && byte <= 57) ||
+  (byte >= 65 && byte <= 90) ||
+  (byte >= 97 && byte <= 122) ||
+  byte === 0x5f ||
+  byte >= 0xc0;
 
 interface Erased {
   byte: number;

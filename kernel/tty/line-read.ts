@@ -12,7 +12,8 @@ export function hasInput(line: Line, termios: Termios, minimum = 1): boolean {
 export function inputLength(line: Line, termios: Termios): number {
   if ((termios.lflag & ICANON) === 0) return line.head - line.tail;
   let count = 0;
-  for (let at = line.tail; at < line.canonHead; at++) if (!(endsAt(line, at) && byteAt(line, at) === 0)) count++;
+  for (let at = line.tail; at < line.canonHead; at++)
+    if (!(endsAt(line, at) && byteAt(line, at) === 0)) count++;
   return count;
 }
 

@@ -9,7 +9,8 @@ type Change = (termios: T.Termios) => void;
 
 function type(line: Line, termios: T.Termios, input: string): { echo: string; signals: number[] } {
   const effects = newLineEffects();
-  for (const byte of bytesOfLatin1(input)) if (lineRoom(line, termios) > 0) receiveByte(line, termios, byte, effects);
+  for (const byte of bytesOfLatin1(input))
+    if (lineRoom(line, termios) > 0) receiveByte(line, termios, byte, effects);
   return { echo: latin1(Uint8Array.from(effects.output)), signals: effects.signals };
 }
 
@@ -36,7 +37,13 @@ describe('the line discipline', () => {
     ['erase in an empty line', plain, '\x7fa\r', 'a\r\n', ['a\n']],
     ['erase a control character', plain, 'a\x01\x7f\r', 'a^A\b \b\b \b\r\n', ['a\n']],
     ['erase a tab', plain, 'ab\t\x7f\r', 'ab\t\b\b\b\b\b\b\r\n', ['ab\n']],
-    ['erase a UTF-8 character', (t) => (t.iflag |= T.IUTF8), 'a\xc3\xa4\x7f\r', 'a\xc3\xa4\b \b\r\n', ['a\n']],
+    [
+      'erase a UTF-8 character',
+      (t) => (t.iflag |= T.IUTF8),
+      'a\xc3\xa4\x7f\r',
+      'a\xc3\xa4\b \b\r\n',
+      ['a\n'],
+    ],
     ['erase a byte without IUTF8', plain, '\xc3\xa4\x7f\r', '\xc3\xa4\b \b\r\n', ['\xc3\n']],
     ['word erase', plain, 'one two\x17\r', 'one two\b \b\b \b\b \b\r\n', ['one \n']],
     ['kill', plain, 'abc\x15x\r', 'abc\b \b\b \b\b \bx\r\n', ['x\n']],

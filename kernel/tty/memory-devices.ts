@@ -46,7 +46,8 @@ function fill(kernel: Kernel, into: Transfer, make: (length: number) => Uint8Arr
 }
 
 const swallow: FileOperations['write'] = (_kernel, _task, _file, from) => transferLength(from);
-const readZeros: FileOperations['read'] = (kernel, _task, _file, into) => fill(kernel, into, (length) => zeros.subarray(0, length));
+const readZeros: FileOperations['read'] = (kernel, _task, _file, into) =>
+  fill(kernel, into, (length) => zeros.subarray(0, length));
 
 fileOperations['null'] = { read: () => 0, write: swallow, seek: seekNowhere, poll: always };
 fileOperations['zero'] = { read: readZeros, write: swallow, seek: seekNowhere, poll: always, mmap: () => 0 };
@@ -123,8 +124,11 @@ function readLog(kernel: Kernel, task: Task, file: OpenFile, into: Transfer): nu
     return EPIPE;
   }
   const line = kernel.log.lines.find(({ sequence }) => sequence === reader.next);
-  if (line === undefined) return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, kernel.tty.logReaders, 'devkmsg_read');
-  const text = bytesOfLatin1(`${line.level},${line.sequence},${Math.floor(line.atNs / 1000)},-;${line.text}\n`);
+  if (line === undefined)
+    return file.flags & O.NONBLOCK ? EAGAIN : sleepOn(kernel, task, kernel.tty.logReaders, 'devkmsg_read');
+  const text = bytesOfLatin1(
+    `${line.level},${line.sequence},${Math.floor(line.atNs / 1000)},-;${line.text}\n`,
+  );
   if (text.length > transferLength(into)) return EINVAL;
   const moved = moveToUser(kernel, into, 0, text);
   if (failed(moved)) return moved;

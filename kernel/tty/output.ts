@@ -1,5 +1,17 @@
 // Output processing (OPOST): what a byte becomes on its way to the screen, and where the cursor's column goes.
-import { ECHOCTL, IUTF8, OCRNL, OLCUC, ONLCR, ONLRET, ONOCR, OPOST, TABDLY, XTABS, type Termios } from '../abi/termios.ts';
+import {
+  ECHOCTL,
+  IUTF8,
+  OCRNL,
+  OLCUC,
+  ONLCR,
+  ONLRET,
+  ONOCR,
+  OPOST,
+  TABDLY,
+  XTABS,
+  type Termios,
+} from '../abi/termios.ts';
 import type { Line } from './line.ts';
 
 const BACKSPACE = 8;
@@ -9,7 +21,8 @@ const RETURN = 13;
 
 export const isControl = (byte: number): boolean => byte < 32 || byte === 127;
 /** A byte that continues a UTF-8 character takes no column of its own. */
-export const isContinuation = (byte: number, termios: Termios): boolean => (termios.iflag & IUTF8) !== 0 && (byte & 0xc0) === 0x80;
+export const isContinuation = (byte: number, termios: Termios): boolean =>
+  (termios.iflag & IUTF8) !== 0 && (byte & 0xc0) === 0x80;
 
 /** Appends what one written byte becomes. */
 export function processOutput(line: Line, termios: Termios, byte: number, out: number[]): void {

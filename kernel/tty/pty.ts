@@ -61,7 +61,10 @@ export function closeMaster(kernel: Kernel, terminal: Terminal): void {
 function pairOf(kernel: Kernel, file: OpenFile): { slave: Terminal; pty: Pty } {
   const slave = kernel.tty.terminals.get((file.data as { pty: string }).pty);
   const pty = slave?.pty;
-  assert(slave !== undefined && pty !== null && pty !== undefined, 'a pty lives as long as its master is open');
+  assert(
+    slave !== undefined && pty !== null && pty !== undefined,
+    'a pty lives as long as its master is open',
+  );
   return { slave, pty };
 }
 
@@ -168,11 +171,19 @@ function pollMaster(kernel: Kernel, file: OpenFile): ReturnType<NonNullable<File
 }
 
 /** Opens the slave of a master (TIOCGPTPEER); devpts, which knows the tree, sets it. */
-export const openPeer: { open: ((kernel: Kernel, task: Task, terminal: Terminal, flags: number) => number | Failure) | null } = {
+export const openPeer: {
+  open: ((kernel: Kernel, task: Task, terminal: Terminal, flags: number) => number | Failure) | null;
+} = {
   open: null,
 };
 
-function masterIoctl(kernel: Kernel, task: Task, file: OpenFile, request: number, argument: number): number | Failure {
+function masterIoctl(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  request: number,
+  argument: number,
+): number | Failure {
   const { slave, pty } = pairOf(kernel, file);
   switch (request) {
     case TIOCGPTN:

@@ -98,7 +98,9 @@ export function newTtyState(config: BootConfig): TtyState {
   for (let index = 1; index <= BOOT_CONSOLES; index++) addTerminal(terminals, newConsole(index));
   addTerminal(terminals, newSerial(0));
   const words = config.commandLine.split(' ');
-  const named = words.filter((word) => word.startsWith('console=')).map((word) => word.slice(8).split(',')[0] ?? '');
+  const named = words
+    .filter((word) => word.startsWith('console='))
+    .map((word) => word.slice(8).split(',')[0] ?? '');
   const known = named.map((name) => (name === 'tty0' ? 'tty1' : name)).filter((name) => terminals.has(name));
   const logConsoles = known.length > 0 ? [...new Set(known)] : ['tty1'];
   const given = words.find((word) => word.startsWith('loglevel='));

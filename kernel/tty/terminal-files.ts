@@ -21,7 +21,15 @@ import { takeIncoming } from './input.ts';
 import { terminalIoctl } from './ioctl.ts';
 import { checkChange, checkForeground, isSessionLeader, setControllingTerminal } from './job-control.ts';
 import { hasInput, peekLine, takeLine } from './line-read.ts';
-import { MAX_CONSOLES, newConsole, PTS_MAJOR, SERIAL_MINOR, TTY_MAJOR, TTYAUX_MAJOR, type Terminal } from './state.ts';
+import {
+  MAX_CONSOLES,
+  newConsole,
+  PTS_MAJOR,
+  SERIAL_MINOR,
+  TTY_MAJOR,
+  TTYAUX_MAJOR,
+  type Terminal,
+} from './state.ts';
 
 /** What an open file of a terminal keeps. */
 export interface TerminalFile {
@@ -122,12 +130,19 @@ function readTerminal(kernel: Kernel, task: Task, file: OpenFile, into: Transfer
 }
 
 /** Raw mode: VMIN and VTIME decide when a read is done (termios(3), "noncanonical mode"). */
-function readRaw(kernel: Kernel, task: Task, file: OpenFile, into: Transfer, terminal: Terminal): number | Failure {
+function readRaw(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  into: Transfer,
+  terminal: Terminal,
+): number | Failure {
   const { line, termios } = terminal;
   const minimum = termios.cc[CC.min] ?? 0;
   const timeNs = (termios.cc[CC.time] ?? 0) * 100_000_000;
   const available = line.head - line.tail;
-  if (available >= Math.min(Math.max(1, minimum), transferLength(into))) return deliver(kernel, terminal, into);
+  if (available >= Math.min(Math.max(1, minimum), transferLength(into)))
+    return deliver(kernel, terminal, into);
   if (minimum === 0) {
     if (timeNs === 0 || deadlinePassed(kernel, task)) return 0;
     const waits = waitForInput(kernel, task, file, terminal);
@@ -183,7 +198,13 @@ function writeTerminal(kernel: Kernel, task: Task, file: OpenFile, from: Transfe
   return done;
 }
 
-function waitForRoom(kernel: Kernel, task: Task, file: OpenFile, terminal: Terminal, done: number): number | Failure {
+function waitForRoom(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  terminal: Terminal,
+  done: number,
+): number | Failure {
   if (file.flags & O.NONBLOCK) return done > 0 ? done : EAGAIN;
   const waits = sleepOn(kernel, task, terminal.writable, 'n_tty_write');
   if (waits !== BLOCKED && done > 0) return done;
