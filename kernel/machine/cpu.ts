@@ -12,6 +12,8 @@ export interface Machine {
   readonly words16: Uint16Array;
   readonly words32: Int32Array;
   readonly view: DataView;
+  /** Of each CPU the bytes that a saved context holds. */
+  readonly contexts: readonly Uint8Array[];
   readonly linker: Linker;
   readonly code: CodeCache;
   readonly core: {

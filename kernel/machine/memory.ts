@@ -16,9 +16,10 @@ function place(machine: Machine, physical: number, length: number): number {
 
 function writable(machine: Machine, physical: number, length: number): number {
   const host = place(machine, physical, length);
+  const codeOfFrame = machine.words16;
   const last = (physical + length - 1) >>> 12;
   for (let frame = physical >>> 12; frame <= last; frame++)
-    if (machine.words16[(FRAME_CODE_BASE >> 1) + frame] !== 0) dropCode(machine.code, frame);
+    if (codeOfFrame[(FRAME_CODE_BASE >> 1) + frame] !== 0) dropCode(machine.code, frame);
   return host;
 }
 

@@ -27,16 +27,13 @@ function offsetOf(register: RegisterNumber): number {
 function read64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
 }
-function readSigned64(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getInt32(at + 4, true) * 2 ** 32;
-}
 function write64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value % 2 ** 32, true);
   view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
 function flagsOf(machine: Machine, context: number): number {
-  const others = machine.view.getUint32(context + CONTEXT.rflags, true) & ~ARITHMETIC_FLAGS;
+  const others = (machine.words32[(context + CONTEXT.rflags) >> 2] ?? 0) & ~ARITHMETIC_FLAGS;
   return (others | machine.core.flagBits(context) | RFLAGS_ALWAYS) >>> 0;
 }
 
@@ -44,12 +41,14 @@ function flagsOf(machine: Machine, context: number): number {
 export function readRegister(machine: Machine, cpu: number, register: RegisterNumber): number {
   const context = contextOf(cpu);
   if (register === REGISTER.rflags) return flagsOf(machine, context);
-  return read64(machine.view, context + offsetOf(register));
+  const at = (context + offsetOf(register)) >> 2;
+  return ((machine.words32[at] ?? 0) >>> 0) + ((machine.words32[at + 1] ?? 0) >>> 0) * 2 ** 32;
 }
 export function readRegisterSigned(machine: Machine, cpu: number, register: RegisterNumber): number {
   const context = contextOf(cpu);
   if (register === REGISTER.rflags) return flagsOf(machine, context);
-  return readSigned64(machine.view, context + offsetOf(register));
+  const at = (context + offsetOf(register)) >> 2;
+  return ((machine.words32[at] ?? 0) >>> 0) + (machine.words32[at + 1] ?? 0) * 2 ** 32;
 }
 export function readRegisterBig(machine: Machine, cpu: number, register: RegisterNumber): bigint {
   const context = contextOf(cpu);
@@ -59,7 +58,10 @@ export function readRegisterBig(machine: Machine, cpu: number, register: Registe
 /** A negative number becomes two's complement of 64 bits. */
 export function writeRegister(machine: Machine, cpu: number, register: RegisterNumber, value: number): void {
   const context = contextOf(cpu);
-  write64(machine.view, context + offsetOf(register), value);
+  const at = (context + offsetOf(register)) >> 2;
+  const high = Math.floor(value / 2 ** 32);
+  machine.words32[at] = value - high * 2 ** 32;
+  machine.words32[at + 1] = high;
   if (register === REGISTER.rflags) machine.core.setFlagBits(context, value % 2 ** 32);
 }
 export function writeRegisterBig(
@@ -92,22 +94,39 @@ const OWN_FIRST = CONTEXT.zero;
 const OWN_END = CONTEXT.xmm;
 
 export function saveContext(machine: Machine, cpu: number, into?: Uint8Array): Uint8Array {
-  const context = contextOf(cpu);
   const saved = into ?? new Uint8Array(CONTEXT_BYTES);
-  saved.set(machine.bytes.subarray(context, context + CONTEXT_BYTES));
+  const live = machine.contexts[cpu];
+  if (live === undefined) return saved;
+  saved.set(live);
   saved.fill(0, OWN_FIRST, OWN_END);
-  const flags = flagsOf(machine, context);
+  const flags = flagsOf(machine, contextOf(cpu));
   saved[CONTEXT.rflags] = flags;
   saved[CONTEXT.rflags + 1] = flags >>> 8;
   saved[CONTEXT.rflags + 2] = flags >>> 16;
   return saved;
 }
 
+/** What of the CPU's own fields outlives a change of context; the others are set by every run. */
+const KEPT = [
+  CONTEXT.zero,
+  CONTEXT.zero + 4,
+  CONTEXT.page2,
+  CONTEXT.page2 + 4,
+  CONTEXT.cpl,
+  CONTEXT.tsc,
+  CONTEXT.tsc + 4,
+  CONTEXT.cr3,
+  CONTEXT.cr3 + 4,
+] as const;
+const kept = new Int32Array(KEPT.length);
+
 export function loadContext(machine: Machine, cpu: number, saved: Uint8Array): void {
   const context = contextOf(cpu);
-  machine.bytes.set(saved.subarray(0, OWN_FIRST), context);
-  machine.bytes.set(saved.subarray(OWN_END, CONTEXT_BYTES), context + OWN_END);
-  machine.core.setFlagBits(context, machine.view.getInt32(context + CONTEXT.rflags, true));
+  const { words32 } = machine;
+  for (let i = 0; i < KEPT.length; i++) kept[i] = words32[(context + (KEPT[i] ?? 0)) >> 2] ?? 0;
+  machine.bytes.set(saved, context);
+  for (let i = 0; i < KEPT.length; i++) words32[(context + (KEPT[i] ?? 0)) >> 2] = kept[i] ?? 0;
+  machine.core.setFlagBits(context, words32[(context + CONTEXT.rflags) >> 2] ?? 0);
 }
 
 function viewOf(saved: Uint8Array): DataView {

@@ -92,6 +92,9 @@ export function createMachine(config: MachineConfig): Machine {
     words16: code.words16,
     words32: code.words32,
     view: new DataView(memory.buffer),
+    contexts: Array.from({ length: config.cpuCount }, (_unused, cpu) =>
+      bytes.subarray(contextOf(cpu), contextOf(cpu) + CONTEXT.savedEnd),
+    ),
     linker,
     code,
     core: {
@@ -152,8 +155,11 @@ export function flushTlb(machine: Machine, cpu: number): void {
 
 export function invalidatePage(machine: Machine, cpu: number, address: number): void {
   const index = Math.floor(address / 4096) & (TLB_ENTRIES - 1);
-  for (const tlb of [CONTEXT.tlbRead, CONTEXT.tlbWrite, CONTEXT.tlbExecute])
-    machine.view.setBigUint64(contextOf(cpu) + tlb + index * 16, 0xffff_ffff_ffff_ffffn, true);
+  const first = (contextOf(cpu) + CONTEXT.tlbRead + index * 16) >> 2;
+  for (let at = first; at < first + 3 * (TLB_BYTES >> 2); at += TLB_BYTES >> 2) {
+    machine.words32[at] = -1;
+    machine.words32[at + 1] = -1;
+  }
 }
 
 const ACCESS = { read: 0, write: 1, execute: 2 } as const;
