@@ -1,19 +1,47 @@
 // SSE and MMX against the real CPU, bit for bit, where there is one; some cases of each form.
-import { describe, expect, it } from 'vitest';
-import { bootEmulated } from '../lockstep/emulated.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Emulated } from '../lockstep/emulated.ts';
+import { bootEmulated, runEmulated } from '../lockstep/emulated.ts';
+import { caseFor } from '../lockstep/generate.ts';
 import { describeFailure, runLockstep } from '../lockstep/lockstep.ts';
-import { buildNative, removeNative } from '../lockstep/native.ts';
+import { buildNative, removeNative, runNative } from '../lockstep/native.ts';
 
 const host = buildNative();
+const emulated: Emulated | undefined = host === undefined ? undefined : bootEmulated();
 
 describe.skipIf(host === undefined)('SSE and MMX as on the real CPU', () => {
+  afterAll(() => {
+    if (host !== undefined) removeNative(host);
+  });
+
   it('leaves the same state after every form', { timeout: 120_000 }, () => {
-    if (host === undefined) return;
+    if (host === undefined || emulated === undefined) return;
     const options = { families: ['sse'], cases: 8, seed: 7, only: /^/, sequences: 500, x87Pointers: false };
-    const report = runLockstep(host, bootEmulated(), options);
+    const report = runLockstep(host, emulated, options);
     const shown = report.failures.slice(0, 5).map((failure) => describeFailure(host, failure));
-    removeNative(host);
     expect(shown.join('\n')).toBe('');
-    expect(report.forms).toBeGreaterThan(250);
+    expect(report.forms).toBeGreaterThan(350);
+  });
+
+  it.each(['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss'])('approximates %s within 1.5 · 2^-12', (mnemonic) => {
+    if (host === undefined || emulated === undefined) return;
+    const entry = emulated.machine.code.map.entries.find((one) => one.instruction.mnemonic === mnemonic);
+    if (entry === undefined) throw new Error(`no ${mnemonic}`);
+    const tests = Array.from({ length: 400 }, (_unused, i) => caseFor(entry, i * 7919 + 1));
+    const wrong: string[] = [];
+    runNative(host, tests).forEach((native, i) => {
+      const test = tests[i];
+      if (test === undefined) return;
+      const ours = runEmulated(emulated, test);
+      if (native.trap !== ours.trap) wrong.push(`trap ${native.trap} ${ours.trap}`);
+      const [a, b] = [new DataView(native.fx.buffer), new DataView(ours.fx.buffer)];
+      for (let at = 160; at < 416; at += 4) {
+        if (a.getUint32(at, true) === b.getUint32(at, true)) continue;
+        const [x, y] = [a.getFloat32(at, true), b.getFloat32(at, true)];
+        // Each may be off by the bound
+        if (!(Math.abs(x - y) <= Math.abs(x) * 3 * 2 ** -12)) wrong.push(`${at}: ${x} ${y}`);
+      }
+    });
+    expect(wrong).toEqual([]);
   });
 });

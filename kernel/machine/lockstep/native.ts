@@ -33,7 +33,7 @@ export function runNative(host: NativeHost, cases: readonly Case[]): Result[] {
   writeFileSync(input, encodeCases(cases));
   const ran = spawnSync(host.program, [input, output], { encoding: 'utf8', timeout: 60_000 });
   if (ran.status !== 0) throw new Error(`the native half failed: ${ran.signal ?? ran.status} ${ran.stderr}`);
-  return decodeResults(readFileSync(output));
+  return decodeResults(new Uint8Array(readFileSync(output)));
 }
 
 export function removeNative(host: NativeHost): void {
