@@ -21,6 +21,7 @@ import type { Mm, Vma } from './mm.ts';
 import { findPage, markDirty, noteMajor, readPage } from './page-cache.ts';
 import { entryFor, findPte, frameOf, highFor, makePte, NO_ACCESS, SWAPPED, writePte } from './page-table.ts';
 import { copyFrame, flushPage, loadWord, storeWord, zeroFrame } from './physical.ts';
+import { swapInProcess } from './process-swap.ts';
 import { leaveMemoryStall } from './psi.ts';
 import { addMapping, dropMapping, makeAnonymous } from './rmap.ts';
 import { dropSwap, swapCount } from './swap.ts';
@@ -317,6 +318,7 @@ function fillFromSwap(
   writes: boolean,
 ): number | Failure {
   const { memory } = kernel;
+  if (mm.swappedOut) swapInProcess(kernel, mm);
   const entry = loadWord(kernel, pte + 4) >>> 0;
   const frame = swapIn(kernel, entry, () => noteMajor(kernel));
   if (failed(frame)) return frame;

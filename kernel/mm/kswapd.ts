@@ -5,6 +5,7 @@ import { kernelThreads } from '../sched/kernel-thread.ts';
 import { sleepOn, wakeUp } from '../sched/wait-queue.ts';
 import type { Kernel } from '../state.ts';
 import { emit, isOn, tracepoint } from '../trace/tracepoint.ts';
+import { isSwappingOut, swapOutNext } from './process-swap.ts';
 import { newScan, shrinkLists, shrinkObjects } from './reclaim.ts';
 import { shrinkSlabs } from './slab.ts';
 
@@ -30,15 +31,18 @@ function dataOf(task: Task): KswapdData {
 kernelThreads['kswapd'] = (kernel, task) => {
   const { memory } = kernel;
   const data = dataOf(task);
-  if (memory.freePages >= memory.watermarks.high || memory.kswapdFailures >= FAILURES_MAX)
-    return rest(kernel, task, data);
+  const isDone = memory.freePages >= memory.watermarks.high && !isSwappingOut(kernel);
+  if (isDone || memory.kswapdFailures >= FAILURES_MAX) return rest(kernel, task, data);
   if (!data.awake) {
     data.awake = true;
     memory.counters.pageoutrun++;
     if (isOn(kernel, kswapdWake)) emit(kernel, kswapdWake, { nid: 0, order: 0 });
   }
   const scan = newScan('kswapd');
-  shrinkLists(kernel, scan, data.priority, Math.min(STEP_PAGES, memory.watermarks.high - memory.freePages));
+  const takesProcesses =
+    (memory.tunables.processSwapping !== 0 || isSwappingOut(kernel)) && swapOutNext(kernel, scan);
+  if (!takesProcesses)
+    shrinkLists(kernel, scan, data.priority, Math.min(STEP_PAGES, memory.watermarks.high - memory.freePages));
   const before = memory.freePages;
   shrinkObjects(kernel, data.priority);
   shrinkSlabs(kernel);

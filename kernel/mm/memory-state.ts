@@ -136,6 +136,8 @@ export interface MemoryState {
   evictionClock: number;
   swap: SwapState;
   psi: PsiState;
+  /** The mm that whole-process swapping puts out at the moment, or 0. */
+  leavingMm: number;
   oomKills: number;
   /** Process whose death the OOM killer waits for (0: none). */
   oomVictim: number;
@@ -159,7 +161,7 @@ export function blankMemoryState(config: BootConfig): MemoryState {
     dirtyPages: 0, writebackPages: 0, committedPages: 0, lockedPages: 0, unmapGeneration: 0,
     recent: new Int32Array(16).fill(-1), recentNext: 0, majorFaulters: new Set(), evictionClock: 0,
     swap: { areas: [], cache: new Map(), freeSlots: 0, totalSlots: 0, shadows: new Map(), swappingOff: -1, rotor: 0 },
-    psi: newPsi(), oomKills: 0, oomVictim: 0,
+    psi: newPsi(), leavingMm: 0, oomKills: 0, oomVictim: 0,
   }; // prettier-ignore
   for (let list = 0; list < LIST_COUNT; list++) {
     state.next[frameCount + list] = frameCount + list;

@@ -173,7 +173,7 @@ describe('reclaim and swap', () => {
       let wrong = 0;
       for (let page = 0; page < 5000; page++) {
         if (
-          ((run(test, () => loadUser32(kernel, task, at + page * 4096)) as number) & 0xff) !==
+          (run<number>(test, () => loadUser32(kernel, task, at + page * 4096)) & 0xff) !==
           ((page + 1) & 0xff)
         )
           wrong++;
@@ -186,6 +186,41 @@ describe('reclaim and swap', () => {
     unmapMemory(kernel, mm, at, 10_000 * 4096);
     finishSome(test, Infinity);
     expect(dropAllPages(kernel)).toBeGreaterThan(300);
+    expect(auditMemory(kernel)).toEqual([]);
+  });
+
+  it('swaps whole processes when asked to', () => {
+    const test = testKernel();
+    addSwap(test, 16);
+    const { kernel, task, mm } = test;
+    kernel.memory.tunables.processSwapping = 1;
+    const idle = testTask(200, must(forkMm(kernel, mm)) as Mm);
+    idle.state = 'sleeping';
+    kernel.tasks.set(200, idle);
+    const at = 0x10_0000_0000;
+    const idleMm = idle.mm ?? mm;
+    must(
+      mapMemory(kernel, idleMm, { address: at, length: 500 * 4096, protection: RW, flags: ANON | MAP.fixed }),
+    );
+    for (let page = 0; page < 500; page++)
+      must(run(test, () => storeUser32(kernel, idle, at + page * 4096, page)));
+    idle.state = 'sleeping';
+    idle.sched.lastRanNs = 0;
+    const pages = 2500;
+    must(
+      mapMemory(kernel, mm, { address: at, length: pages * 4096, protection: RW, flags: ANON | MAP.fixed }),
+    );
+    for (let page = 0; page < pages; page++)
+      must(run(test, () => storeUser32(kernel, task, at + page * 4096, 1)));
+    for (let i = 0; i < 20; i++) run(test, () => 0);
+    expect(idleMm.swappedOut).toBe(true);
+    expect(idleMm.rss.anon).toBe(0);
+    expect(auditMemory(kernel)).toEqual([]);
+    unmapMemory(kernel, mm, at, pages * 4096);
+    finishSome(test, Infinity);
+    for (let page = 0; page < 500; page++)
+      expect(run(test, () => loadUser32(kernel, idle, at + page * 4096))).toBe(page);
+    expect(idle.majorFaults).toBe(1);
     expect(auditMemory(kernel)).toEqual([]);
   });
 
@@ -223,7 +258,7 @@ describe('write-back', () => {
     const { kernel } = test;
     const space = testFile(5000 * 4096);
     for (let page = 0; page < 5000; page++) {
-      must(run(test, () => grabPage(kernel, space, page, { overwrite: true })));
+      must<number>(run(test, () => grabPage(kernel, space, page, { overwrite: true })));
       markDirty(kernel, space, page);
     }
     expect(vmStat(kernel)['nr_dirty']).toBeLessThan(16 * 256 * 0.25);

@@ -186,6 +186,16 @@ function tryReclaim(kernel: Kernel, frame: number, scan: Scan): boolean {
   return reclaimFilePage(kernel, frame, scan);
 }
 
+/** Pushes one swap-backed page out, used or not (whole-process swapping). True when it was freed at once. */
+export function reclaimFrame(kernel: Kernel, frame: number, scan: Scan): boolean {
+  const { memory } = kernel;
+  const flags = memory.flags[frame] ?? 0;
+  const isBusy = (flags & (PG.locked | PG.writeback | PG.unevictable)) !== 0;
+  if (isBusy || (flags & PG.swapBacked) === 0 || isRecent(memory, frame)) return false;
+  scan.scanned++;
+  return reclaimSwapBacked(kernel, frame, scan);
+}
+
 /** Frames that the page cache gave out last are in use by kernel code that holds no reference. */
 function isRecent(memory: MemoryState, frame: number): boolean {
   return memory.recent.includes(frame);

@@ -278,8 +278,10 @@ function usageOf(kernel: Kernel, mm: Mm, vma: Vma): Record<string, number> {
     if (isDirty) pssDirty += 1 / users;
     if ((flags & PG.anon) !== 0) anon++;
     if ((low & PTE.accessed) !== 0 || (flags & PG.referenced) !== 0) referenced++;
-    if (users > 1) isDirty ? sharedDirty++ : sharedClean++;
-    else isDirty ? privateDirty++ : privateClean++;
+    if (users > 1 && isDirty) sharedDirty++;
+    else if (users > 1) sharedClean++;
+    else if (isDirty) privateDirty++;
+    else privateClean++;
   });
   const kb = (pages: number): number => Math.floor(pages * 4);
   return {

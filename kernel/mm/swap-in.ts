@@ -103,6 +103,19 @@ function readAround(kernel: Kernel, entry: number): void {
   }
 }
 
+/** Starts reading slots that are not in the cache, while memory is not short. */
+export function readEntries(kernel: Kernel, entries: readonly number[]): void {
+  const { memory } = kernel;
+  for (const entry of entries) {
+    if (memory.freePages <= memory.watermarks.low) return;
+    if (memory.swap.cache.has(entry) || swapCount(memory, entry) === 0) continue;
+    const frame = allocateFrames(kernel, 0, 'anon');
+    if (failed(frame) || failed(startRead(kernel, entry, frame))) return;
+    memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.readAhead;
+    memory.counters.swap_ra++;
+  }
+}
+
 pageIoCompletions['swap-read'] = (kernel, io, ok) => {
   const { memory } = kernel;
   const { frame, tag: entry } = io;

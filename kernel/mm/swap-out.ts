@@ -78,7 +78,8 @@ pageIoCompletions['swap-write'] = (kernel, io, ok) => {
   wakePage(kernel, frame);
   if (memory.freePages > memory.watermarks.min && memory.freeWait.waiters.size > 0)
     wakeUp(kernel, memory.freeWait);
-  const isShort = memory.freePages < memory.watermarks.high && memory.writebackPages < 32;
+  const isShort =
+    (memory.freePages < memory.watermarks.high || memory.leavingMm !== 0) && memory.writebackPages < 32;
   if (isShort && memory.kswapdWait.waiters.size > 0) wakeUp(kernel, memory.kswapdWait);
 };
 

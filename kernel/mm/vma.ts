@@ -11,8 +11,12 @@ export const fileReferences: {
   get(kernel: Kernel, file: OpenFile): void;
   put(kernel: Kernel, file: OpenFile): void;
 } = {
-  get: (_kernel, file) => void file.users++,
-  put: (_kernel, file) => void file.users--,
+  get: (_kernel, file) => {
+    file.users++;
+  },
+  put: (_kernel, file) => {
+    file.users--;
+  },
 };
 
 /** Position of the first vma that ends above the address: the one that holds it, or the next one. */
