@@ -212,7 +212,10 @@ describe('reclaim and swap', () => {
     );
     for (let page = 0; page < pages; page++)
       must(run(test, () => storeUser32(kernel, task, at + page * 4096, 1)));
-    for (let i = 0; i < 20; i++) run(test, () => 0);
+    for (let i = 0; i < 20; i++) {
+      run(test, () => 0);
+      finishSome(test, Infinity);
+    }
     expect(idleMm.swappedOut).toBe(true);
     expect(idleMm.rss.anon).toBe(0);
     expect(auditMemory(kernel)).toEqual([]);
