@@ -318,7 +318,10 @@ function fillFromSwap(
   writes: boolean,
 ): number | Failure {
   const { memory } = kernel;
-  if (mm.swappedOut) swapInProcess(kernel, mm);
+  if (mm.swappedOut) {
+    swapInProcess(kernel, mm);
+    noteMajor(kernel);
+  }
   const entry = loadWord(kernel, pte + 4) >>> 0;
   const frame = swapIn(kernel, entry, () => noteMajor(kernel));
   if (failed(frame)) return frame;
