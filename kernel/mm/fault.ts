@@ -27,6 +27,7 @@ import { addMapping, dropMapping, makeAnonymous } from './rmap.ts';
 import { dropSwap, swapCount } from './swap.ts';
 import { swapIn, tryFreeSlot } from './swap-in.ts';
 import { accountVma, vmaIndex } from './vma.ts';
+import { currentTask } from './waiting.ts';
 
 const pageFaultUser = tracepoint('exceptions', 'page_fault_user', {
   address: ADDRESS,
@@ -60,7 +61,7 @@ export function handlePageFault(
   return faultPage(kernel, task, task.mm, address, access);
 }
 
-/** Makes one page accessible, or says why not. `task` is whose fault it is, for its counts and limits. */
+/** Makes one page accessible, or says why not. `task` is whose memory it is, for its limits. */
 export function faultPage(
   kernel: Kernel,
   task: Task | null,
@@ -69,7 +70,8 @@ export function faultPage(
   access: Access,
 ): number | Failure {
   const { memory } = kernel;
-  if (task !== null) leaveMemoryStall(kernel, task);
+  const current = currentTask(kernel); // whose time it takes, so whose fault it is, even in another's memory
+  if (current !== null) leaveMemoryStall(kernel, current);
   if (!(address >= 0 && address < USER_END)) return EFAULT;
   const vma = vmaFor(kernel, task, mm, address);
   if (vma === undefined) return EFAULT;
@@ -77,16 +79,16 @@ export function faultPage(
   const result = resolve(kernel, mm, vma, pageFloor(address), access);
   if (result === BLOCKED) return result;
   if (failed(result)) {
-    if (task !== null) memory.majorFaulters.delete(task.tid);
+    if (current !== null) memory.majorFaulters.delete(current.tid);
     return result;
   }
   memory.counters.pgfault++;
-  if (task === null) return 0;
-  if (memory.majorFaulters.size > 0 && memory.majorFaulters.delete(task.tid)) {
+  if (current === null) return 0;
+  if (memory.majorFaulters.size > 0 && memory.majorFaulters.delete(current.tid)) {
     memory.counters.pgmajfault++;
-    task.majorFaults++;
+    current.majorFaults++;
   } else {
-    task.minorFaults++;
+    current.minorFaults++;
   }
   return 0;
 }

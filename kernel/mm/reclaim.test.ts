@@ -221,9 +221,10 @@ describe('reclaim and swap', () => {
     expect(auditMemory(kernel)).toEqual([]);
     unmapMemory(kernel, mm, at, pages * 4096);
     finishSome(test, Infinity);
+    const before = task.majorFaults;
     for (let page = 0; page < 500; page++)
       expect(run(test, () => loadUser32(kernel, idle, at + page * 4096))).toBe(page);
-    expect(idle.majorFaults).toBe(1);
+    expect(task.majorFaults).toBe(before + 1);
     expect(auditMemory(kernel)).toEqual([]);
   });
 
