@@ -2,5 +2,6 @@
 import './epoll.ts';
 import './eventfd.ts';
 import './pipe.ts';
+import './shared-segments.ts';
 import './signalfd.ts';
 import './timerfd.ts';

@@ -1,5 +1,6 @@
 // SysV IPC objects of the machine's one namespace (sysvipc(7)), and their limits under /proc/sys/kernel.
 import type { WaitQueue } from '../sched/wait-queue.ts';
+import type { PageBuffer } from './page-buffer.ts';
 import type { AddressSpace } from '../mm/address-space.ts';
 
 export interface IpcPermissions {
@@ -23,7 +24,6 @@ export interface SharedSegment {
   changeNs: number;
   creatorPid: number;
   lastPid: number;
-  attached: number;
   /** IPC_RMID was called: it goes with its last attachment. */
   destroyed: boolean;
   locked: boolean;
@@ -31,7 +31,8 @@ export interface SharedSegment {
 
 export interface Message {
   readonly type: number;
-  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly buffer: PageBuffer;
 }
 
 export interface MessageQueue {

@@ -35,9 +35,9 @@ procFile('/proc/sysvipc/shm', 0o444, (kernel) => {
     const resident = segment.space.pages.size * 4096;
     return (
       `${padded(key | 0, 10)} ${padded(id, 10)}  ${padded((mode | (segment.destroyed ? 0o1000 : 0)).toString(8), 4)} ${padded(segment.sizeBytes, 21)} ` +
-      `${padded(segment.creatorPid, 5)} ${padded(segment.lastPid, 5)}  ${padded(segment.attached, 5)} ${padded(uid, 5)} ${padded(gid, 5)} ` +
+      `${padded(segment.creatorPid, 5)} ${padded(segment.lastPid, 5)}  ${padded(segment.space.mapCount, 5)} ${padded(uid, 5)} ${padded(gid, 5)} ` +
       `${padded(cuid, 5)} ${padded(cgid, 5)} ${padded(seconds(segment.attachNs), 10)} ${padded(seconds(segment.detachNs), 10)} ` +
-      `${padded(seconds(segment.changeNs), 10)} ${padded(resident, 21)} ${padded(0, 21)}\n`
+      `${padded(seconds(segment.changeNs), 10)} ${padded(resident, 21)} ${padded(segment.space.swapped.size * 4096, 21)}\n`
     );
   });
   return head + rows.join('');

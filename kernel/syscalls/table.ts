@@ -24,6 +24,7 @@ import * as schedCalls from './sched.ts';
 import * as signalsCalls from './signals.ts';
 import * as socketCalls from './socket.ts';
 import * as systemCalls from './system.ts';
+import * as sysvCalls from './sysv.ts';
 import * as timeCalls from './time.ts';
 import * as waitCalls from './wait.ts';
 import * as xattrCalls from './xattr.ts';
@@ -53,6 +54,7 @@ const families: readonly Readonly<Record<string, unknown>>[] = [
   signalsCalls,
   socketCalls,
   systemCalls,
+  sysvCalls,
   timeCalls,
   waitCalls,
   xattrCalls,
