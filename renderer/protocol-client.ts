@@ -32,7 +32,11 @@ let transmit: ((packet: Packet) => void) | null = null;
 export const protocol: ScreenEnd = screenEnd((packet) => {
   if (transmit !== null) return transmit(packet);
   if (typeof packet === 'string' && /"kind":"(follow|leave|seen|cancel)"/.test(packet)) return; // sent again on connect
-  throw new ProtocolError('disconnected', 'The lab is not connected.', 'It reconnects by itself; try again then.');
+  throw new ProtocolError(
+    'disconnected',
+    'The lab is not connected.',
+    'It reconnects by itself; try again then.',
+  );
 });
 
 function receive(packet: Packet): void {

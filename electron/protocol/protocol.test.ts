@@ -36,7 +36,7 @@ describe('envelopes', () => {
       e: new Uint8Array(0),
     };
     const packet = encodeEnvelope({ kind: 'answer', id: 3, answer });
-    const shifted = new Uint8Array(Number(packet.length) + 1);
+    const shifted = new Uint8Array(packet.length + 1);
     if (typeof packet !== 'string') shifted.set(packet, 1);
     expect(decodeToScreen(shifted.subarray(1))).toEqual({ kind: 'answer', id: 3, answer });
   });

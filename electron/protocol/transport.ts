@@ -137,9 +137,9 @@ function parseBinary(packet: Uint8Array): unknown {
 /** Copies the column out, for the packet's memory may be reused and may not be aligned. */
 function columnOf(packet: Uint8Array, start: number, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('$binary' in value)) return value;
-  const place = value.$binary;
-  if (!Array.isArray(place)) return value;
-  const [type, offset, length]: unknown[] = place;
+  if (!Array.isArray(value.$binary)) return value;
+  const place: unknown[] = value.$binary;
+  const [type, offset, length] = place;
   if (!isId(offset) || !isId(length)) throw new ProtocolError('bad-message', 'A column has no place.');
   const width = type === 'f64' ? 8 : type === 'i32' ? 4 : 1;
   const from = start + offset;

@@ -62,13 +62,23 @@ export function drawLanes(surface: Surface, options: LaneOptions): void {
   });
 }
 
-function drawLane(context: CanvasRenderingContext2D, lane: LaneView, y: number, width: number, options: LaneOptions): void {
+function drawLane(
+  context: CanvasRenderingContext2D,
+  lane: LaneView,
+  y: number,
+  width: number,
+  options: LaneOptions,
+): void {
   const { view, palette } = options;
   const busy = new Float32Array(Math.ceil(width) + 1);
   const holder = new Int32Array(busy.length);
   const nsPerPixel = (view.toNs - view.fromNs) / width;
   let narrow = false;
-  for (let index = firstEndingAfter(lane.endNs, view.fromNs, lane.first ?? 0); index < lane.endNs.length; index++) {
+  for (
+    let index = firstEndingAfter(lane.endNs, view.fromNs, lane.first ?? 0);
+    index < lane.endNs.length;
+    index++
+  ) {
     const startNs = lane.startNs[index] ?? 0;
     if (startNs >= view.toNs) break;
     const tid = lane.tid[index] ?? 0;
@@ -86,7 +96,14 @@ function drawLane(context: CanvasRenderingContext2D, lane: LaneView, y: number, 
 }
 
 /** Spreads the busy part of a narrow or merged entry over the pixels that it covers. */
-function gather(busy: Float32Array, holder: Int32Array, x: number, w: number, busyPixels: number, tid: number): boolean {
+function gather(
+  busy: Float32Array,
+  holder: Int32Array,
+  x: number,
+  w: number,
+  busyPixels: number,
+  tid: number,
+): boolean {
   const first = Math.max(0, Math.floor(x));
   const last = Math.min(busy.length - 1, Math.floor(x + Math.max(w, 0.001)));
   const share = busyPixels / Math.max(w, 1e-9);
@@ -100,7 +117,12 @@ function gather(busy: Float32Array, holder: Int32Array, x: number, w: number, bu
 }
 
 function drawColumns(
-  context: CanvasRenderingContext2D, busy: Float32Array, holder: Int32Array, y: number, palette: Palette, options: LaneOptions,
+  context: CanvasRenderingContext2D,
+  busy: Float32Array,
+  holder: Int32Array,
+  y: number,
+  palette: Palette,
+  options: LaneOptions,
 ): void {
   for (let pixel = 0; pixel < busy.length; pixel++) {
     const share = busy[pixel] ?? 0;
@@ -119,7 +141,14 @@ function isDimmed(tid: number, options: LaneOptions): boolean {
   return options.selectedTid !== null && options.selectedTid !== tid;
 }
 
-function drawSlice(context: CanvasRenderingContext2D, tid: number, x: number, y: number, end: number, options: LaneOptions): void {
+function drawSlice(
+  context: CanvasRenderingContext2D,
+  tid: number,
+  x: number,
+  y: number,
+  end: number,
+  options: LaneOptions,
+): void {
   const width = end - x;
   context.globalAlpha = isDimmed(tid, options) ? 0.25 : 1;
   context.fillStyle = taskColour(tid, options.palette.dark);
@@ -127,7 +156,8 @@ function drawSlice(context: CanvasRenderingContext2D, tid: number, x: number, y:
   if (width > 34) {
     const name = options.nameOf(tid);
     context.fillStyle = options.palette.dark ? '#10151b' : '#ffffff';
-    const text = context.measureText(name).width + 10 < width ? name : name.slice(0, Math.floor((width - 10) / 7));
+    const text =
+      context.measureText(name).width + 10 < width ? name : name.slice(0, Math.floor((width - 10) / 7));
     context.textAlign = 'left';
     context.fillText(text, x + 5, y + BAR / 2);
   }

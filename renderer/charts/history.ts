@@ -48,7 +48,12 @@ export function indexAt(history: History, at: number): number {
 }
 
 /** Views of the columns between two instants, with one point more on the left so that lines enter the picture. */
-export function windowOf(history: History, from: number, to: number, names: readonly string[]): Float64Array[] {
+export function windowOf(
+  history: History,
+  from: number,
+  to: number,
+  names: readonly string[],
+): Float64Array[] {
   const start = Math.max(0, indexAt(history, from) - 1);
   const end = Math.min(history.length, indexAt(history, to) + 1);
   const none = new Float64Array(0);

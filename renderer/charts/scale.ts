@@ -14,9 +14,15 @@ export function niceByteStep(least: number): number {
   return least <= 1 ? 1 : 2 ** Math.ceil(Math.log2(least));
 }
 
-export function ticks(from: number, to: number, most: number, step = niceStep((to - from) / Math.max(1, most))): number[] {
+export function ticks(
+  from: number,
+  to: number,
+  most: number,
+  step = niceStep((to - from) / Math.max(1, most)),
+): number[] {
   const result: number[] = [];
-  for (let index = Math.ceil(from / step - 1e-9); index * step <= to + step * 1e-9; index++) result.push(index * step);
+  for (let index = Math.ceil(from / step - 1e-9); index * step <= to + step * 1e-9; index++)
+    result.push(index * step + 0); // never -0, which would be written as such
   return result;
 }
 
@@ -38,7 +44,13 @@ export function bucketEdgeNs(index: number): number {
 }
 
 /** The part of a log2 histogram that has counts, with one empty bucket around, and its median and 99th percentile. */
-export function summarise(buckets: readonly number[]): { first: number; last: number; total: number; p50: number; p99: number } {
+export function summarise(buckets: readonly number[]): {
+  first: number;
+  last: number;
+  total: number;
+  p50: number;
+  p99: number;
+} {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   const first = buckets.findIndex((count) => count > 0);
   const last = buckets.findLastIndex((count) => count > 0);
@@ -50,7 +62,8 @@ function quantile(buckets: readonly number[], total: number, share: number): num
   if (total === 0) return Number.NaN;
   let below = 0;
   for (const [index, count] of buckets.entries()) {
-    if (count > 0 && below + count >= share * total) return 2 ** index * (1 + (share * total - below) / count);
+    if (count > 0 && below + count >= share * total)
+      return 2 ** index * (1 + (share * total - below) / count);
     below += count;
   }
   return Number.NaN;

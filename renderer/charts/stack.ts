@@ -4,7 +4,8 @@ export function stack(columns: readonly Float64Array[]): Float64Array[] {
   let below: Float64Array | undefined;
   for (const column of [...columns].reverse()) {
     const under: Float64Array | undefined = below;
-    const sum: Float64Array = under === undefined ? column : column.map((value, index) => value + (under[index] ?? 0));
+    const sum: Float64Array =
+      under === undefined ? column : column.map((value, index) => value + (under[index] ?? 0));
     sums.unshift(sum);
     below = sum;
   }

@@ -63,7 +63,9 @@ function useTheme(monaco: Monaco): void {
 /** GNU assembler, AT&T syntax: enough to read by. */
 function registerAssembly(monaco: Monaco): void {
   monaco.languages.register({ id: 'x86-assembly', extensions: ['.s', '.S'] });
-  monaco.languages.setLanguageConfiguration('x86-assembly', { comments: { lineComment: '#', blockComment: ['/*', '*/'] } });
+  monaco.languages.setLanguageConfiguration('x86-assembly', {
+    comments: { lineComment: '#', blockComment: ['/*', '*/'] },
+  });
   monaco.languages.setMonarchTokensProvider('x86-assembly', {
     tokenizer: {
       root: [

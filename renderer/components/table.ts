@@ -19,7 +19,11 @@ export interface Order {
   readonly descending: boolean;
 }
 
-export function sortRows<Row>(rows: readonly Row[], columns: readonly Column<Row>[], order: Order | null): Row[] {
+export function sortRows<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  order: Order | null,
+): Row[] {
   const column = columns.find((candidate) => candidate.key === order?.key);
   if (column === undefined || order === null) return [...rows];
   const sign = order.descending ? -1 : 1;

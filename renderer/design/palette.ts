@@ -5,12 +5,43 @@
 import { shallowRef } from 'vue';
 
 const NAMES = [
-  'ground', 'ground-low', 'ground-lower', 'ground-selected', 'line', 'line-strong', 'text', 'text-soft', 'accent', 'accent-soft',
-  'good', 'warn', 'bad',
-  'state-running', 'state-runnable', 'state-sleeping', 'state-disk', 'state-stopped', 'state-zombie',
-  'cpu-user', 'cpu-system', 'cpu-irq', 'cpu-softirq', 'cpu-iowait', 'cpu-idle',
-  'memory-anonymous', 'memory-cache', 'memory-slab', 'memory-tables', 'memory-kernel', 'memory-free',
-  'series-1', 'series-2', 'series-3', 'series-4', 'heat-low', 'heat-high',
+  'ground',
+  'ground-low',
+  'ground-lower',
+  'ground-selected',
+  'line',
+  'line-strong',
+  'text',
+  'text-soft',
+  'accent',
+  'accent-soft',
+  'good',
+  'warn',
+  'bad',
+  'state-running',
+  'state-runnable',
+  'state-sleeping',
+  'state-disk',
+  'state-stopped',
+  'state-zombie',
+  'cpu-user',
+  'cpu-system',
+  'cpu-irq',
+  'cpu-softirq',
+  'cpu-iowait',
+  'cpu-idle',
+  'memory-anonymous',
+  'memory-cache',
+  'memory-slab',
+  'memory-tables',
+  'memory-kernel',
+  'memory-free',
+  'series-1',
+  'series-2',
+  'series-3',
+  'series-4',
+  'heat-low',
+  'heat-high',
 ] as const;
 export type ColourName = (typeof NAMES)[number];
 export interface Palette {
@@ -45,15 +76,28 @@ export function taskColour(tid: number, dark: boolean): string {
 }
 
 const STATE_COLOURS: Readonly<Record<string, ColourName>> = {
-  R: 'state-running', Q: 'state-runnable', S: 'state-sleeping', I: 'state-sleeping', D: 'state-disk',
-  T: 'state-stopped', t: 'state-stopped', Z: 'state-zombie', X: 'state-zombie',
+  R: 'state-running',
+  Q: 'state-runnable',
+  S: 'state-sleeping',
+  I: 'state-sleeping',
+  D: 'state-disk',
+  T: 'state-stopped',
+  t: 'state-stopped',
+  Z: 'state-zombie',
+  X: 'state-zombie',
 };
 export function stateColourName(state: string): ColourName {
   return STATE_COLOURS[state] ?? 'state-sleeping';
 }
 const STATE_WORDS: Readonly<Record<string, string>> = {
-  R: 'running or runnable', S: 'sleeping', D: 'waiting for the disk', T: 'stopped', t: 'traced', Z: 'zombie',
-  X: 'dead', I: 'idle kernel thread',
+  R: 'running or runnable',
+  S: 'sleeping',
+  D: 'waiting for the disk',
+  T: 'stopped',
+  t: 'traced',
+  Z: 'zombie',
+  X: 'dead',
+  I: 'idle kernel thread',
 };
 export function stateWords(state: string): string {
   return STATE_WORDS[state] ?? state;

@@ -38,11 +38,22 @@ export const useAppStore = defineStore('app', () => {
     const stored = await settings.load('app');
     if (typeof stored === 'object' && stored !== null) restore({ ...stored });
     loaded.value = true;
-    watch([theme, sideView, sideOpen, sideWidth, lastMachine, keys, fontSize, screenReader], save, { deep: true });
+    watch([theme, sideView, sideOpen, sideWidth, lastMachine, keys, fontSize, screenReader], save, {
+      deep: true,
+    });
   }
 
   function restore(stored: Record<string, unknown>): void {
-    const { theme: storedTheme, sideView: view, sideOpen: open, sideWidth: width, lastMachine: last, keys: own, fontSize: size, screenReader: reader } = stored;
+    const {
+      theme: storedTheme,
+      sideView: view,
+      sideOpen: open,
+      sideWidth: width,
+      lastMachine: last,
+      keys: own,
+      fontSize: size,
+      screenReader: reader,
+    } = stored;
     if (storedTheme === 'light' || storedTheme === 'dark') theme.value = storedTheme;
     const known = SIDE_VIEWS.find((name) => name === view);
     if (known !== undefined) sideView.value = known;
@@ -78,7 +89,21 @@ export const useAppStore = defineStore('app', () => {
   }
 
   return {
-    info, loaded, theme, shownTheme, sideView, sideOpen, sideWidth, lastMachine, keys, fontSize, screenReader, dialog, nowMs,
-    load, toggleTheme, showSide,
+    info,
+    loaded,
+    theme,
+    shownTheme,
+    sideView,
+    sideOpen,
+    sideWidth,
+    lastMachine,
+    keys,
+    fontSize,
+    screenReader,
+    dialog,
+    nowMs,
+    load,
+    toggleTheme,
+    showSide,
   };
 });

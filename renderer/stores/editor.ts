@@ -79,8 +79,10 @@ export const useEditorStore = defineStore('editor', () => {
       protocol.request('files.read', { machine: current, path }),
       draftsReady,
     ]);
-    if (bytes.length > LARGEST_TEXT) throw new Error('it is larger than 8 MiB. Copy it to the host to look at it.');
-    if (bytes.subarray(0, 8192).includes(0)) throw new Error('it is not a text file. Copy it to the host to look at it.');
+    if (bytes.length > LARGEST_TEXT)
+      throw new Error('it is larger than 8 MiB. Copy it to the host to look at it.');
+    if (bytes.subarray(0, 8192).includes(0))
+      throw new Error('it is not a text file. Copy it to the host to look at it.');
     if (machine.current !== current) return undefined;
     const uri = monaco.Uri.from({ scheme: 'guest', path });
     monaco.editor.getModel(uri)?.dispose();
@@ -149,8 +151,12 @@ export const useEditorStore = defineStore('editor', () => {
     const ended = terminals.list.find((entry) => entry.terminal === last && entry.ended !== null);
     const answer = await log.attempt(`Running ${nameOf(path)}`, () =>
       protocol.request('program.run', {
-        machine: current, path, text: document.model.getValue(), arguments: [],
-        ...(ended === undefined ? {} : { terminal: ended.terminal }), ...terminals.size,
+        machine: current,
+        path,
+        text: document.model.getValue(),
+        arguments: [],
+        ...(ended === undefined ? {} : { terminal: ended.terminal }),
+        ...terminals.size,
       }),
     );
     running.value = null;
@@ -160,7 +166,8 @@ export const useEditorStore = defineStore('editor', () => {
     const monaco = await loadMonaco();
     for (const open of documents.values()) showMarkers(monaco, open);
     log.write(answer.started ? 'info' : 'error', 'run', `$ ${answer.command}`);
-    for (const line of answer.compilerOutput.split('\n')) if (line !== '') log.write('info', 'compiler', line);
+    for (const line of answer.compilerOutput.split('\n'))
+      if (line !== '') log.write('info', 'compiler', line);
     if (answer.terminal === null) return undefined;
     terminals.take(answer.terminal);
     outcomes.set(path, answer.terminal.terminal);
@@ -168,18 +175,30 @@ export const useEditorStore = defineStore('editor', () => {
   }
 
   function showMarkers(monaco: Monaco, document: Document): void {
-    const severities = { error: monaco.MarkerSeverity.Error, warning: monaco.MarkerSeverity.Warning, note: monaco.MarkerSeverity.Info };
+    const severities = {
+      error: monaco.MarkerSeverity.Error,
+      warning: monaco.MarkerSeverity.Warning,
+      note: monaco.MarkerSeverity.Info,
+    };
     const markers = diagnostics.value
       .filter((diagnostic) => diagnostic.file === document.path)
       .map((diagnostic) => {
         const line = Math.min(Math.max(1, diagnostic.line), document.model.getLineCount());
         const first = document.model.getLineFirstNonWhitespaceColumn(line) || 1;
         const startColumn = diagnostic.column > 0 ? diagnostic.column : first;
-        const word = diagnostic.column > 0 ? document.model.getWordAtPosition({ lineNumber: line, column: startColumn }) : null;
+        const word =
+          diagnostic.column > 0
+            ? document.model.getWordAtPosition({ lineNumber: line, column: startColumn })
+            : null;
         const endColumn = word?.endColumn ?? document.model.getLineMaxColumn(line);
         return {
-          severity: severities[diagnostic.severity], message: diagnostic.text, source: 'tcc',
-          startLineNumber: line, endLineNumber: line, startColumn, endColumn: Math.max(endColumn, startColumn + 1),
+          severity: severities[diagnostic.severity],
+          message: diagnostic.text,
+          source: 'tcc',
+          startLineNumber: line,
+          endLineNumber: line,
+          startColumn,
+          endColumn: Math.max(endColumn, startColumn + 1),
         };
       });
     monaco.editor.setModelMarkers(document.model, 'compiler', markers);
@@ -189,13 +208,29 @@ export const useEditorStore = defineStore('editor', () => {
     target.value = { path, line, column };
   }
   const dirtyPaths = computed(() => {
-    void changes.value; // documents are plain records, so that models are never made reactive
-    return new Set([...documents.values()].filter((document) => document.dirty).map((document) => document.path));
+    if (changes.value < 0) return new Set<string>(); // documents are plain records, so that models are never made reactive
+    return new Set(
+      [...documents.values()].filter((document) => document.dirty).map((document) => document.path),
+    );
   });
-  const errorCount = computed(() => diagnostics.value.filter((diagnostic) => diagnostic.severity === 'error').length);
+  const errorCount = computed(
+    () => diagnostics.value.filter((diagnostic) => diagnostic.severity === 'error').length,
+  );
 
   return {
-    documents, active, diagnostics, running, target, dirtyPaths, errorCount,
-    open, save, saveAll, close, discard, run, goTo,
+    documents,
+    active,
+    diagnostics,
+    running,
+    target,
+    dirtyPaths,
+    errorCount,
+    open,
+    save,
+    saveAll,
+    close,
+    discard,
+    run,
+    goTo,
   };
 });

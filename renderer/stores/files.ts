@@ -110,7 +110,8 @@ export const useFilesStore = defineStore('files', () => {
     await list(root.value);
     for (const path of ['/home', '/home/student']) {
       const parent = listings.value.get(directoryOf(path));
-      if (parent?.some((entry) => entry.name === nameOf(path)) && !expanded.value.has(path)) await toggle(path);
+      if (parent?.some((entry) => entry.name === nameOf(path)) && !expanded.value.has(path))
+        await toggle(path);
     }
   }
   watch(
@@ -120,7 +121,11 @@ export const useFilesStore = defineStore('files', () => {
     },
   );
 
-  async function change(doing: string, directory: string, action: (machine: string) => Promise<unknown>): Promise<boolean> {
+  async function change(
+    doing: string,
+    directory: string,
+    action: (machine: string) => Promise<unknown>,
+  ): Promise<boolean> {
     const current = machine.current;
     if (current === null) return false;
     const done = await log.attempt(doing, async () => {
@@ -135,11 +140,17 @@ export const useFilesStore = defineStore('files', () => {
       protocol.request('files.write', { machine: current, path, bytes: new Uint8Array(0), mode: 0o644 }),
     );
   const createFolder = (path: string) =>
-    change(`Creating ${nameOf(path)}`, directoryOf(path), (current) => protocol.request('files.mkdir', { machine: current, path }));
+    change(`Creating ${nameOf(path)}`, directoryOf(path), (current) =>
+      protocol.request('files.mkdir', { machine: current, path }),
+    );
   const rename = (from: string, to: string) =>
-    change(`Renaming ${nameOf(from)}`, directoryOf(to), (current) => protocol.request('files.rename', { machine: current, from, to }));
+    change(`Renaming ${nameOf(from)}`, directoryOf(to), (current) =>
+      protocol.request('files.rename', { machine: current, from, to }),
+    );
   const remove = (path: string) =>
-    change(`Deleting ${nameOf(path)}`, directoryOf(path), (current) => protocol.request('files.remove', { machine: current, path }));
+    change(`Deleting ${nameOf(path)}`, directoryOf(path), (current) =>
+      protocol.request('files.remove', { machine: current, path }),
+    );
 
   async function upload(directory: string, files: readonly File[]): Promise<void> {
     for (const file of files) {
@@ -149,7 +160,11 @@ export const useFilesStore = defineStore('files', () => {
         await protocol.request('files.write', { machine: current, path, bytes });
       });
     }
-    if (files.length > 0) log.notify('good', `${files.length === 1 ? (files[0]?.name ?? '') : `${files.length} files`} copied to ${directory}.`);
+    if (files.length > 0)
+      log.notify(
+        'good',
+        `${files.length === 1 ? (files[0]?.name ?? '') : `${files.length} files`} copied to ${directory}.`,
+      );
   }
   async function fetch(path: string): Promise<void> {
     const current = machine.current;
@@ -161,7 +176,21 @@ export const useFilesStore = defineStore('files', () => {
   }
 
   return {
-    rows, listings, loading, expanded, selected, root,
-    list, toggle, reveal, refresh, createFile, createFolder, rename, remove, upload, fetch,
+    rows,
+    listings,
+    loading,
+    expanded,
+    selected,
+    root,
+    list,
+    toggle,
+    reveal,
+    refresh,
+    createFile,
+    createFolder,
+    rename,
+    remove,
+    upload,
+    fetch,
   };
 });

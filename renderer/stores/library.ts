@@ -16,7 +16,10 @@ export const useLibraryStore = defineStore('library', () => {
   const cancels = new Map<string, AbortController>();
 
   async function refresh(): Promise<void> {
-    const [library, list] = await Promise.all([protocol.request('library.list', {}), protocol.request('image.list', {})]);
+    const [library, list] = await Promise.all([
+      protocol.request('library.list', {}),
+      protocol.request('image.list', {}),
+    ]);
     machines.value = library.machines;
     folder.value = library.folder;
     images.value = list.images;
@@ -33,10 +36,14 @@ export const useLibraryStore = defineStore('library', () => {
     cancels.set(name, controller);
     building.value = { ...building.value, [name]: { step: 'Starting', share: null, remainingMs: null } };
     const built = await log.attempt(`Building the image "${name}"`, () =>
-      protocol.request('image.build', { name }, {
-        signal: controller.signal,
-        onProgress: (progress) => (building.value = { ...building.value, [name]: progress }),
-      }),
+      protocol.request(
+        'image.build',
+        { name },
+        {
+          signal: controller.signal,
+          onProgress: (progress) => (building.value = { ...building.value, [name]: progress }),
+        },
+      ),
     );
     const { [name]: _done, ...others } = building.value;
     building.value = others;
@@ -50,7 +57,9 @@ export const useLibraryStore = defineStore('library', () => {
 
   async function create(settings: MachineSettings): Promise<string | undefined> {
     if (!(await ensureImage(settings.image))) return undefined;
-    const created = await log.attempt(`Creating "${settings.name}"`, () => protocol.request('library.create', { settings }));
+    const created = await log.attempt(`Creating "${settings.name}"`, () =>
+      protocol.request('library.create', { settings }),
+    );
     await refresh();
     return created?.machine;
   }
@@ -63,14 +72,28 @@ export const useLibraryStore = defineStore('library', () => {
     change('Renaming', () => protocol.request('library.rename', { machine, name }));
   const duplicate = (machine: string, name: string) =>
     change('Duplicating', () => protocol.request('library.duplicate', { machine, name }));
-  const remove = (machine: string) => change('Deleting', () => protocol.request('library.delete', { machine }));
+  const remove = (machine: string) =>
+    change('Deleting', () => protocol.request('library.delete', { machine }));
   const importFile = (name: string, bytes: Uint8Array) =>
     change(`Importing ${name}`, () => protocol.request('library.import', { name, bytes }));
   const exportFile = (machine: string) =>
     log.attempt('Exporting', () => protocol.request('library.export', { machine }));
 
   return {
-    machines, images, folder, loaded, building,
-    refresh, follow, ensureImage, cancelBuild, create, rename, duplicate, remove, importFile, exportFile,
+    machines,
+    images,
+    folder,
+    loaded,
+    building,
+    refresh,
+    follow,
+    ensureImage,
+    cancelBuild,
+    create,
+    rename,
+    duplicate,
+    remove,
+    importFile,
+    exportFile,
   };
 });

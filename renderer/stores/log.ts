@@ -63,7 +63,11 @@ export const useLogStore = defineStore('log', () => {
   function follow(): void {
     protocol.subscribe('log', '', (line) => write(line.level, line.source, line.text, line.atMs));
     protocol.subscribe('problem', '', (problem) => {
-      notify('error', problem.times > 1 ? `${problem.message} (${problem.times} times)` : problem.message, problem.hint);
+      notify(
+        'error',
+        problem.times > 1 ? `${problem.message} (${problem.times} times)` : problem.message,
+        problem.hint,
+      );
     });
   }
 

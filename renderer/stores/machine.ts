@@ -28,7 +28,9 @@ export const useMachineStore = defineStore('machine', () => {
   async function open(machine: string): Promise<boolean> {
     if (current.value !== null && current.value !== machine) await close();
     opening.value = machine;
-    const answer = await log.attempt('Opening the machine', () => protocol.request('machine.open', { machine }));
+    const answer = await log.attempt('Opening the machine', () =>
+      protocol.request('machine.open', { machine }),
+    );
     opening.value = null;
     if (answer === undefined) return false;
     current.value = machine;
@@ -44,7 +46,9 @@ export const useMachineStore = defineStore('machine', () => {
   async function resume(): Promise<void> {
     const machine = current.value;
     if (machine === null) return;
-    const answer = await log.attempt('Opening the machine again', () => protocol.request('machine.open', { machine }));
+    const answer = await log.attempt('Opening the machine again', () =>
+      protocol.request('machine.open', { machine }),
+    );
     if (answer === undefined) return leave();
     report.value = answer.report;
     generation.value++;
@@ -61,7 +65,9 @@ export const useMachineStore = defineStore('machine', () => {
   async function close(): Promise<void> {
     const machine = current.value;
     if (machine === null) return;
-    const done = await log.attempt('Saving and closing', () => protocol.request('machine.close', { machine }));
+    const done = await log.attempt('Saving and closing', () =>
+      protocol.request('machine.close', { machine }),
+    );
     if (done !== undefined) leave();
   }
 
@@ -78,7 +84,8 @@ export const useMachineStore = defineStore('machine', () => {
       await protocol.request('machine.save', { machine });
       log.notify('good', 'The running state is saved in the machine file.');
     });
-  const setPace = (pace: 'live' | 'fast') => ask('Changing the pace', (machine) => protocol.request('machine.pace', { machine, pace }));
+  const setPace = (pace: 'live' | 'fast') =>
+    ask('Changing the pace', (machine) => protocol.request('machine.pace', { machine, pace }));
   const reset = () =>
     ask('Resetting', async (machine) => {
       await protocol.request('machine.reset', { machine });
@@ -91,7 +98,24 @@ export const useMachineStore = defineStore('machine', () => {
   }
 
   return {
-    current, opening, report, generation, status, isRunning, canStart, canPause,
-    open, resume, close, start, pause, step, save, setPace, reset, powerOff, pastChanged,
+    current,
+    opening,
+    report,
+    generation,
+    status,
+    isRunning,
+    canStart,
+    canPause,
+    open,
+    resume,
+    close,
+    start,
+    pause,
+    step,
+    save,
+    setPace,
+    reset,
+    powerOff,
+    pastChanged,
   };
 });

@@ -19,8 +19,18 @@ const cpuShare = (title: string, part: (cpu: CpuFrame) => number): Metric => ({
   // nanoseconds per second and CPU, as a share
   of: (frame) => frame.cpus.reduce((sum, cpu) => sum + part(cpu), 0) / 1e9 / Math.max(1, frame.cpus.length),
 });
-const level = (title: string, of: Metric['of'], unit: Metric['unit'] = 'B'): Metric => ({ title, unit, kind: 'level', of });
-const rate = (title: string, of: Metric['of'], unit: Metric['unit'] = '/s'): Metric => ({ title, unit, kind: 'rate', of });
+const level = (title: string, of: Metric['of'], unit: Metric['unit'] = 'B'): Metric => ({
+  title,
+  unit,
+  kind: 'level',
+  of,
+});
+const rate = (title: string, of: Metric['of'], unit: Metric['unit'] = '/s'): Metric => ({
+  title,
+  unit,
+  kind: 'rate',
+  of,
+});
 const disks = (part: (disk: DiskFrame) => number) => (frame: TelemetryFrame) =>
   frame.disks.reduce((sum, disk) => sum + part(disk), 0);
 const PAGE = 4096;
@@ -32,9 +42,15 @@ export const metrics = {
   'cpu.softirq': cpuShare('softirq', (cpu) => cpu.softirqNs),
   'cpu.iowait': cpuShare('iowait', (cpu) => cpu.iowaitNs),
   'cpu.idle': cpuShare('idle', (cpu) => cpu.idleNs),
-  switches: rate('context switches', (frame) => frame.cpus.reduce((sum, cpu) => sum + cpu.contextSwitches, 0)),
+  switches: rate('context switches', (frame) =>
+    frame.cpus.reduce((sum, cpu) => sum + cpu.contextSwitches, 0),
+  ),
   migrations: rate('migrations', (frame) => frame.cpus.reduce((sum, cpu) => sum + cpu.migrationsIn, 0)),
-  runnable: level('waiting tasks', (frame) => frame.cpus.reduce((sum, cpu) => sum + cpu.queueLength, 0), 'tasks'),
+  runnable: level(
+    'waiting tasks',
+    (frame) => frame.cpus.reduce((sum, cpu) => sum + cpu.queueLength, 0),
+    'tasks',
+  ),
   syscalls: rate('system calls', (frame) => frame.syscalls),
   interrupts: rate('interrupts', (frame) =>
     frame.interrupts.reduce((sum, line) => sum + line.perCpu.reduce((total, count) => total + count, 0), 0),
@@ -60,12 +76,34 @@ export const metrics = {
   'scan.direct': rate('scanned directly', (frame) => frame.vm.pgscanDirect),
   refaults: rate('refaults', (frame) => frame.vm.workingsetRefaultAnon + frame.vm.workingsetRefaultFile),
 
-  'disk.reads': rate('reads', disks((disk) => disk.reads)),
-  'disk.writes': rate('writes', disks((disk) => disk.writes)),
-  'disk.readBytes': rate('read', disks((disk) => disk.readBytes), 'B/s'),
-  'disk.writtenBytes': rate('written', disks((disk) => disk.writtenBytes), 'B/s'),
-  'disk.queue': level('queue depth', disks((disk) => disk.queueDepth), 'requests'),
-  'disk.busy': rate('busy', disks((disk) => disk.busyNs / 1e9), 'share'),
+  'disk.reads': rate(
+    'reads',
+    disks((disk) => disk.reads),
+  ),
+  'disk.writes': rate(
+    'writes',
+    disks((disk) => disk.writes),
+  ),
+  'disk.readBytes': rate(
+    'read',
+    disks((disk) => disk.readBytes),
+    'B/s',
+  ),
+  'disk.writtenBytes': rate(
+    'written',
+    disks((disk) => disk.writtenBytes),
+    'B/s',
+  ),
+  'disk.queue': level(
+    'queue depth',
+    disks((disk) => disk.queueDepth),
+    'requests',
+  ),
+  'disk.busy': rate(
+    'busy',
+    disks((disk) => disk.busyNs / 1e9),
+    'share',
+  ),
 } as const satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof metrics;

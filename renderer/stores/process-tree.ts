@@ -6,7 +6,9 @@ export interface TreeRow<T> {
   readonly depth: number;
 }
 
-export function treeOf<T extends Pick<TaskFrame, 'tid' | 'pid' | 'parent'>>(tasks: readonly T[]): TreeRow<T>[] {
+export function treeOf<T extends Pick<TaskFrame, 'tid' | 'pid' | 'parent'>>(
+  tasks: readonly T[],
+): TreeRow<T>[] {
   const children = new Map<number, T[]>();
   const known = new Set(tasks.map((task) => task.tid));
   const roots: T[] = [];
@@ -18,11 +20,15 @@ export function treeOf<T extends Pick<TaskFrame, 'tid' | 'pid' | 'parent'>>(task
   const rows: TreeRow<T>[] = [];
   const byTid = (a: T, b: T) => a.tid - b.tid;
   // an explicit stack: a chain of thousands of forks must not overflow ours
-  const stack = roots.sort(byTid).reverse().map((task) => ({ task, depth: 0 }));
+  const stack = roots
+    .sort(byTid)
+    .reverse()
+    .map((task) => ({ task, depth: 0 }));
   for (let row = stack.pop(); row !== undefined; row = stack.pop()) {
     rows.push(row);
     const { depth } = row;
-    for (const task of (children.get(row.task.tid) ?? []).sort(byTid).reverse()) stack.push({ task, depth: depth + 1 });
+    for (const task of (children.get(row.task.tid) ?? []).sort(byTid).reverse())
+      stack.push({ task, depth: depth + 1 });
     children.delete(row.task.tid);
   }
   return rows;

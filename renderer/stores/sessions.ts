@@ -17,7 +17,9 @@ export const useSessionsStore = defineStore('sessions', () => {
   async function refresh(): Promise<void> {
     const current = machine.current;
     if (current === null) return;
-    const answer = await log.attempt('Listing sessions', () => protocol.request('sessions.list', { machine: current }));
+    const answer = await log.attempt('Listing sessions', () =>
+      protocol.request('sessions.list', { machine: current }),
+    );
     if (answer !== undefined && machine.current === current) list.value = answer.sessions;
   }
   watch(
@@ -51,11 +53,16 @@ export const useSessionsStore = defineStore('sessions', () => {
   }
   const startRecording = () =>
     ask('Recording', (current) => protocol.request('sessions.start', { machine: current, name: freeName() }));
-  const stopRecording = () => ask('Ending the recording', (current) => protocol.request('sessions.stop', { machine: current }));
+  const stopRecording = () =>
+    ask('Ending the recording', (current) => protocol.request('sessions.stop', { machine: current }));
   const rename = (session: string, name: string) =>
-    ask('Renaming the session', (current) => protocol.request('sessions.rename', { machine: current, session, name }));
+    ask('Renaming the session', (current) =>
+      protocol.request('sessions.rename', { machine: current, session, name }),
+    );
   const remove = (session: string) =>
-    ask('Deleting the session', (current) => protocol.request('sessions.delete', { machine: current, session }));
+    ask('Deleting the session', (current) =>
+      protocol.request('sessions.delete', { machine: current, session }),
+    );
   const exportAs = (session: string, format: 'perfetto' | 'csv') =>
     ask('Exporting the session', async (current) => {
       const answer = await protocol.request('sessions.export', { machine: current, session, format });

@@ -15,7 +15,9 @@ export const useSnapshotsStore = defineStore('snapshots', () => {
   async function refresh(): Promise<void> {
     const current = machine.current;
     if (current === null) return;
-    const answer = await log.attempt('Listing snapshots', () => protocol.request('snapshot.list', { machine: current }));
+    const answer = await log.attempt('Listing snapshots', () =>
+      protocol.request('snapshot.list', { machine: current }),
+    );
     if (answer !== undefined && machine.current === current) list.value = answer.snapshots;
   }
   watch(
@@ -37,9 +39,12 @@ export const useSnapshotsStore = defineStore('snapshots', () => {
     const current = machine.current;
     return current === null ? Promise.resolve() : log.attempt(doing, () => action(current)).then(refresh);
   }
-  const save = (name: string) => ask('Saving a snapshot', (current) => protocol.request('snapshot.save', { machine: current, name }));
+  const save = (name: string) =>
+    ask('Saving a snapshot', (current) => protocol.request('snapshot.save', { machine: current, name }));
   const remove = (snapshot: string) =>
-    ask('Deleting the snapshot', (current) => protocol.request('snapshot.delete', { machine: current, snapshot }));
+    ask('Deleting the snapshot', (current) =>
+      protocol.request('snapshot.delete', { machine: current, snapshot }),
+    );
   const open = (snapshot: string) =>
     ask('Going back to the snapshot', async (current) => {
       const answer = await protocol.request('snapshot.open', { machine: current, snapshot });

@@ -12,7 +12,8 @@ export interface SwapFigures {
 
 export function swapVerdict(figures: SwapFigures): { text: string; tone: 'normal' | 'warn' | 'bad' } {
   const { inPerSecond, outPerSecond } = figures;
-  if (figures.usedBytes === 0 && inPerSecond + outPerSecond < 1) return { text: 'swap: unused', tone: 'normal' };
+  if (figures.usedBytes === 0 && inPerSecond + outPerSecond < 1)
+    return { text: 'swap: unused', tone: 'normal' };
   const traffic = `${Math.round(inPerSecond)} pages/s in, ${Math.round(outPerSecond)} out`;
   const both = Math.min(inPerSecond, outPerSecond);
   if (both >= 50 && (figures.memoryFull10 >= 20 || figures.refaultsPerSecond >= 0.5 * outPerSecond)) {
@@ -23,6 +24,7 @@ export function swapVerdict(figures: SwapFigures): { text: string; tone: 'normal
   }
   if (outPerSecond >= 1 && inPerSecond >= 1) return { text: `swap: ${traffic}, both ways`, tone: 'warn' };
   if (outPerSecond >= 1) return { text: `swap: ${traffic}, memory is being made free`, tone: 'warn' };
-  if (inPerSecond >= 1) return { text: `swap: ${traffic}, pages come back as they are needed`, tone: 'normal' };
+  if (inPerSecond >= 1)
+    return { text: `swap: ${traffic}, pages come back as they are needed`, tone: 'normal' };
   return { text: 'swap: in use, quiet', tone: 'normal' };
 }

@@ -63,14 +63,21 @@ export const useTelemetryStore = defineStore('telemetry', () => {
       tasks.value = frame.tasks;
       tasksAtNs = frame.virtualNs;
     }
-    const before = recent.findLast((old) => frame.virtualNs - old.virtualNs >= SMOOTH_NS) ?? recent[0] ?? null;
+    const before =
+      recent.findLast((old) => frame.virtualNs - old.virtualNs >= SMOOTH_NS) ?? recent[0] ?? null;
     append(history, frame.virtualNs, figuresOf(frame, before));
     addSlices(lanes, frame, KEEP_SLICES_NS);
     recent.push(frame);
     while (recent.length > 2 && frame.virtualNs - (recent[1]?.virtualNs ?? 0) >= RATE_SPAN_NS) recent.shift();
     const lastKey = keyframes.value.at(-1);
-    if (frame.tasks !== null && (lastKey === undefined || frame.virtualNs - lastKey.virtualNs >= KEYFRAME_NS)) {
-      keyframes.value = [...keyframes.value.slice(-MOST_KEYFRAMES + 1), { ...frame, slices: [], wakeups: [] }];
+    if (
+      frame.tasks !== null &&
+      (lastKey === undefined || frame.virtualNs - lastKey.virtualNs >= KEYFRAME_NS)
+    ) {
+      keyframes.value = [
+        ...keyframes.value.slice(-MOST_KEYFRAMES + 1),
+        { ...frame, slices: [], wakeups: [] },
+      ];
     }
     last = frame;
     earlier.value = recent[0] === frame ? null : (recent[0] ?? null);
@@ -101,8 +108,12 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     return found;
   });
   /** The frame that instruments show: the newest, or that of the time cursor. */
-  const shown = computed(() => (cursor.atNs === null ? latest.value : (keyframes.value[pastIndex.value] ?? null)));
-  const shownBefore = computed(() => (cursor.atNs === null ? earlier.value : (keyframes.value[pastIndex.value - 1] ?? null)));
+  const shown = computed(() =>
+    cursor.atNs === null ? latest.value : (keyframes.value[pastIndex.value] ?? null),
+  );
+  const shownBefore = computed(() =>
+    cursor.atNs === null ? earlier.value : (keyframes.value[pastIndex.value - 1] ?? null),
+  );
   const shownTasks = computed(() => (cursor.atNs === null ? tasks.value : (shown.value?.tasks ?? [])));
 
   /** Growth per second of a counter, over the last second. */
@@ -121,7 +132,8 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     return shownTasks.value.map((task) => {
       const old = before.get(task.tid);
       const busyNs = task.userNs + task.systemNs - (old === undefined ? 0 : old.userNs + old.systemNs);
-      const faults = task.minorFaults + task.majorFaults - (old === undefined ? 0 : old.minorFaults + old.majorFaults);
+      const faults =
+        task.minorFaults + task.majorFaults - (old === undefined ? 0 : old.minorFaults + old.majorFaults);
       return {
         ...task,
         cpuShare: spanNs > 0 ? Math.min(1, Math.max(0, busyNs / spanNs)) : Number.NaN,

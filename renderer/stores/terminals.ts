@@ -16,12 +16,16 @@ export const useTerminalsStore = defineStore('terminals', () => {
 
   function take(terminal: Terminal): void {
     const others = list.value.filter((known) => known.terminal !== terminal.terminal);
-    list.value = [...others, terminal].sort((a, b) => a.terminal.localeCompare(b.terminal, 'en', { numeric: true }));
+    list.value = [...others, terminal].sort((a, b) =>
+      a.terminal.localeCompare(b.terminal, 'en', { numeric: true }),
+    );
   }
   async function refresh(): Promise<void> {
     const current = machine.current;
     if (current === null) return;
-    const answer = await log.attempt('Listing terminals', () => protocol.request('terminal.list', { machine: current }));
+    const answer = await log.attempt('Listing terminals', () =>
+      protocol.request('terminal.list', { machine: current }),
+    );
     if (answer !== undefined && machine.current === current) list.value = answer.terminals;
   }
   watch(
@@ -53,7 +57,9 @@ export const useTerminalsStore = defineStore('terminals', () => {
     const known = list.value.find((entry) => entry.terminal === terminal);
     if (current === null || known?.kind !== 'exec') return;
     list.value = list.value.filter((entry) => entry.terminal !== terminal);
-    await log.attempt('Closing the terminal', () => protocol.request('terminal.close', { machine: current, terminal }));
+    await log.attempt('Closing the terminal', () =>
+      protocol.request('terminal.close', { machine: current, terminal }),
+    );
   }
 
   return { list, size, take, refresh, exec, close };

@@ -20,7 +20,12 @@ export const instruments = {
   system: 'System calls and interrupts',
 } as const;
 export type InstrumentName = keyof typeof instruments;
-const titles: Readonly<Record<string, string>> = { ...instruments, problems: 'Problems', output: 'Output', task: 'Task' };
+const titles: Readonly<Record<string, string>> = {
+  ...instruments,
+  problems: 'Problems',
+  output: 'Output',
+  task: 'Task',
+};
 export type Preset = 'write' | 'watch' | 'analyse';
 type Area = 'editor' | 'bottom' | 'side';
 type Place = Parameters<DockviewApi['addPanel']>[0]['position'];
@@ -64,7 +69,8 @@ export const useWorkbenchStore = defineStore('workbench', () => {
     if (typeof stored !== 'object' || stored === null || !('dock' in stored)) return false;
     try {
       api.fromJSON(stored.dock as SerializedDockview); // dockview checks it and throws
-      if ('preset' in stored && (stored.preset === 'watch' || stored.preset === 'analyse')) preset.value = stored.preset;
+      if ('preset' in stored && (stored.preset === 'watch' || stored.preset === 'analyse'))
+        preset.value = stored.preset;
       return api.panels.length > 0;
     } catch {
       api.clear();
@@ -157,7 +163,8 @@ export const useWorkbenchStore = defineStore('workbench', () => {
   }
   function addTerminals(open: Open, position: Place): void {
     show('terminal:tty1', 'tty1', position);
-    for (const panel of ofKind(open, 'terminal')) show(panel.id, panel.title, { referencePanel: 'terminal:tty1' });
+    for (const panel of ofKind(open, 'terminal'))
+      show(panel.id, panel.title, { referencePanel: 'terminal:tty1' });
     show('problems', 'Problems', { referencePanel: 'terminal:tty1' });
     show('output', 'Output', { referencePanel: 'terminal:tty1' });
     dock.value?.getPanel('terminal:tty1')?.api.setActive();
@@ -184,7 +191,10 @@ export const useWorkbenchStore = defineStore('workbench', () => {
     size('cpu', { width: Math.max(360, Math.round(width() * 0.38)) });
     size('processes', { height: Math.round(height() * 0.4) });
     size('terminal:tty1', { height: Math.round(height() * 0.42) });
-    (dock.value?.getPanel(open.findLast((panel) => panel.id.startsWith('editor:'))?.id ?? '') ?? dock.value?.getPanel('welcome'))?.api.setActive();
+    (
+      dock.value?.getPanel(open.findLast((panel) => panel.id.startsWith('editor:'))?.id ?? '') ??
+      dock.value?.getPanel('welcome')
+    )?.api.setActive();
   }
 
   function buildWatch(open: Open): void {
@@ -228,8 +238,8 @@ export const useWorkbenchStore = defineStore('workbench', () => {
     const content = next?.element.querySelector<HTMLElement>('.dv-content-container');
     content?.querySelector<HTMLElement>('textarea, [tabindex="0"], button, input')?.focus();
   }
-  const nextTab = () => dock.value?.moveToNext({ includePanel: true });
-  const previousTab = () => dock.value?.moveToPrevious({ includePanel: true });
+  const nextTab = () => dock.value?.activateNext({ includePanel: true });
+  const previousTab = () => dock.value?.activatePrevious({ includePanel: true });
   function toggleMaximize(): void {
     const panel = dock.value?.activePanel;
     if (panel === undefined) return;
@@ -241,8 +251,22 @@ export const useWorkbenchStore = defineStore('workbench', () => {
   }
 
   return {
-    dock, preset, selectedTask, activePanel,
-    attach, detach, show, openFile, openTerminal, openSession, inspect, usePreset, focusGroup, nextTab, previousTab,
-    toggleMaximize, closePanel,
+    dock,
+    preset,
+    selectedTask,
+    activePanel,
+    attach,
+    detach,
+    show,
+    openFile,
+    openTerminal,
+    openSession,
+    inspect,
+    usePreset,
+    focusGroup,
+    nextTab,
+    previousTab,
+    toggleMaximize,
+    closePanel,
   };
 });

@@ -10,10 +10,24 @@ export const MEMORY = 256 * MEBIBYTE;
 export const SWAP = 128 * MEBIBYTE;
 
 const COMMS: readonly [number, number, string, boolean][] = [
-  [1, 0, 'init', false], [2, 0, 'kthreadd', true], [3, 2, 'ksoftirqd/0', true], [4, 2, 'ksoftirqd/1', true], [5, 2, 'migration/0', true],
-  [6, 2, 'migration/1', true], [7, 2, 'kworker/0:1', true], [8, 2, 'kworker/1:1', true], [9, 2, 'kswapd0', true], [10, 2, 'kflushd', true],
-  [31, 1, 'syslogd', false], [40, 1, 'login', false], [41, 40, 'sh', false], [42, 1, 'getty', false], [55, 41, 'hog', false],
-  [56, 41, 'make', false], [57, 56, 'tcc', false], [58, 56, 'tcc', false],
+  [1, 0, 'init', false],
+  [2, 0, 'kthreadd', true],
+  [3, 2, 'ksoftirqd/0', true],
+  [4, 2, 'ksoftirqd/1', true],
+  [5, 2, 'migration/0', true],
+  [6, 2, 'migration/1', true],
+  [7, 2, 'kworker/0:1', true],
+  [8, 2, 'kworker/1:1', true],
+  [9, 2, 'kswapd0', true],
+  [10, 2, 'kflushd', true],
+  [31, 1, 'syslogd', false],
+  [40, 1, 'login', false],
+  [41, 40, 'sh', false],
+  [42, 1, 'getty', false],
+  [55, 41, 'hog', false],
+  [56, 41, 'make', false],
+  [57, 56, 'tcc', false],
+  [58, 56, 'tcc', false],
 ];
 
 let seed = 7;
@@ -25,9 +39,26 @@ function chance(): number {
 
 function newTask([tid, parent, comm, kernelThread]: readonly [number, number, string, boolean]): TaskFrame {
   return {
-    tid, pid: tid, parent, comm, state: kernelThread ? 'I' : 'S', cpu: tid % 2, nice: 0, policy: comm.startsWith('migration') ? 'FIFO' : 'fair', uid: tid > 50 ? 1000 : 0,
-    userNs: 0, systemNs: 0, waitNs: 0, residentBytes: kernelThread ? 0 : (1 + (tid % 7)) * 400_000, virtualBytes: kernelThread ? 0 : (2 + (tid % 5)) * 1_200_000,
-    swappedBytes: 0, minorFaults: 120, majorFaults: 3, readBytes: 20_000 * tid, writtenBytes: 900 * tid, kernelThread: kernelThread ? 1 : 0,
+    tid,
+    pid: tid,
+    parent,
+    comm,
+    state: kernelThread ? 'I' : 'S',
+    cpu: tid % 2,
+    nice: 0,
+    policy: comm.startsWith('migration') ? 'FIFO' : 'fair',
+    uid: tid > 50 ? 1000 : 0,
+    userNs: 0,
+    systemNs: 0,
+    waitNs: 0,
+    residentBytes: kernelThread ? 0 : (1 + (tid % 7)) * 400_000,
+    virtualBytes: kernelThread ? 0 : (2 + (tid % 5)) * 1_200_000,
+    swappedBytes: 0,
+    minorFaults: 120,
+    majorFaults: 3,
+    readBytes: 20_000 * tid,
+    writtenBytes: 900 * tid,
+    kernelThread: kernelThread ? 1 : 0,
   };
 }
 
@@ -42,20 +73,89 @@ export interface FakeMachine {
 export function newFakeMachine(): FakeMachine {
   const frame = emptyFrame();
   frame.cpus = [0, 1].map(() => ({
-    userNs: 0, niceNs: 0, systemNs: 0, irqNs: 0, softirqNs: 0, iowaitNs: 0, idleNs: 0, contextSwitches: 0, migrationsIn: 0, running: null, queue: [], queueLength: 0,
+    userNs: 0,
+    niceNs: 0,
+    systemNs: 0,
+    irqNs: 0,
+    softirqNs: 0,
+    iowaitNs: 0,
+    idleNs: 0,
+    contextSwitches: 0,
+    migrationsIn: 0,
+    running: null,
+    queue: [],
+    queueLength: 0,
   }));
   Object.assign(frame.memory, {
-    totalBytes: MEMORY, minimumBytes: 2 * MEBIBYTE, lowBytes: 4 * MEBIBYTE, highBytes: 6 * MEBIBYTE, kernelBytes: 18 * MEBIBYTE, slabBytes: 9 * MEBIBYTE, pageTableBytes: 1.5 * MEBIBYTE,
-    pageCacheBytes: 22 * MEBIBYTE, anonymousBytes: 14 * MEBIBYTE,
-    slabs: ['dentry', 'ext4_inode_cache', 'vm_area_struct', 'task_struct', 'filp', 'kmalloc-64', 'kmalloc-256', 'buffer_head', 'radix_tree_node', 'sock_inode_cache'].map((name, index) => ({
-      name, objects: 900 - index * 80, objectsTotal: 1000 - index * 70, objectBytes: 64 * (1 + index * 3), slabs: 60 - index * 5, pagesPerSlab: 1 + (index % 2),
+    totalBytes: MEMORY,
+    minimumBytes: 2 * MEBIBYTE,
+    lowBytes: 4 * MEBIBYTE,
+    highBytes: 6 * MEBIBYTE,
+    kernelBytes: 18 * MEBIBYTE,
+    slabBytes: 9 * MEBIBYTE,
+    pageTableBytes: 1.5 * MEBIBYTE,
+    pageCacheBytes: 22 * MEBIBYTE,
+    anonymousBytes: 14 * MEBIBYTE,
+    slabs: [
+      'dentry',
+      'ext4_inode_cache',
+      'vm_area_struct',
+      'task_struct',
+      'filp',
+      'kmalloc-64',
+      'kmalloc-256',
+      'buffer_head',
+      'radix_tree_node',
+      'sock_inode_cache',
+    ].map((name, index) => ({
+      name,
+      objects: 900 - index * 80,
+      objectsTotal: 1000 - index * 70,
+      objectBytes: 64 * (1 + index * 3),
+      slabs: 60 - index * 5,
+      pagesPerSlab: 1 + (index % 2),
     })),
   });
   frame.swap = { totalBytes: SWAP, usedBytes: 0, map: new Uint8Array(512) };
-  frame.disks = [{ name: 'vda', profile: 'ssd', reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, flushes: 0, merged: 0, sequential: 0, queueDepth: 0, busyNs: 0, readLatencyNs: Array<number>(28).fill(0), writeLatencyNs: Array<number>(28).fill(0), requestBytes: Array<number>(20).fill(0) }];
+  frame.disks = [
+    {
+      name: 'vda',
+      profile: 'ssd',
+      reads: 0,
+      writes: 0,
+      readBytes: 0,
+      writtenBytes: 0,
+      flushes: 0,
+      merged: 0,
+      sequential: 0,
+      queueDepth: 0,
+      busyNs: 0,
+      readLatencyNs: Array<number>(28).fill(0),
+      writeLatencyNs: Array<number>(28).fill(0),
+      requestBytes: Array<number>(20).fill(0),
+    },
+  ];
   frame.runQueueLatencyNs = Array<number>(30).fill(0);
-  frame.syscallCounts = ['read', 'write', 'mmap', 'openat', 'close', 'newfstatat', 'brk', 'clone', 'execve', 'wait4', 'futex', 'poll'].map((name) => ({ name, count: 0, errors: 0, totalNs: 0 }));
-  frame.interrupts = [['0', 'timer'], ['4', 'ttyS0'], ['10', 'vda'], ['RES', 'rescheduling']].map(([line = '', name = '']) => ({ line, name, perCpu: [0, 0] }));
+  frame.syscallCounts = [
+    'read',
+    'write',
+    'mmap',
+    'openat',
+    'close',
+    'newfstatat',
+    'brk',
+    'clone',
+    'execve',
+    'wait4',
+    'futex',
+    'poll',
+  ].map((name) => ({ name, count: 0, errors: 0, totalNs: 0 }));
+  frame.interrupts = [
+    ['0', 'timer'],
+    ['4', 'ttyS0'],
+    ['10', 'vda'],
+    ['RES', 'rescheduling'],
+  ].map(([line = '', name = '']) => ({ line, name, perCpu: [0, 0] }));
   return { frame, tasks: COMMS.map(newTask), running: true, hog: false };
 }
 
@@ -74,9 +174,14 @@ export function advance(machine: FakeMachine, ns: number): TelemetryFrame {
   frame.slices = [];
   frame.virtualNs += ns;
   const hog = machine.hog ? 1 : 0;
-  const workers = tasks.filter((task) => task.tid === 41 || task.tid > 54 || task.tid === 7 || (hog === 1 && task.tid === 9));
+  const workers = tasks.filter(
+    (task) => task.tid === 41 || task.tid > 54 || task.tid === 7 || (hog === 1 && task.tid === 9),
+  );
   frame.cpus.forEach((cpu, index) => {
-    const load = Math.min(1, Math.max(0.02, 0.45 + 0.4 * Math.sin(t / 5 + index * 2) + 0.15 * chance() + 0.3 * hog));
+    const load = Math.min(
+      1,
+      Math.max(0.02, 0.45 + 0.4 * Math.sin(t / 5 + index * 2) + 0.15 * chance() + 0.3 * hog),
+    );
     let at = frame.virtualNs - ns;
     while (at < frame.virtualNs) {
       const length = Math.min(frame.virtualNs - at, 200_000 + chance() * 5e6);
@@ -84,7 +189,14 @@ export function advance(machine: FakeMachine, ns: number): TelemetryFrame {
         const task = workers[Math.floor(chance() * workers.length)];
         if (task !== undefined) {
           const left = chance() < 0.3 ? 'R' : 'S';
-          frame.slices.push({ cpu: index, tid: task.tid, comm: task.comm, startNs: Math.round(at), durationNs: Math.round(length), left });
+          frame.slices.push({
+            cpu: index,
+            tid: task.tid,
+            comm: task.comm,
+            startNs: Math.round(at),
+            durationNs: Math.round(length),
+            left,
+          });
           task.userNs += length * 0.8;
           task.systemNs += length * 0.2;
           task.minorFaults += Math.round(chance() * 6);
@@ -104,7 +216,15 @@ export function advance(machine: FakeMachine, ns: number): TelemetryFrame {
     const wait = (1 - load) * (0.1 + 0.6 * hog);
     cpu.iowaitNs += ns * wait;
     cpu.idleNs += ns * (1 - load - wait);
-    const queue = workers.filter((task) => task.cpu === index).map((task) => ({ tid: task.tid, comm: task.comm, policy: task.policy, vruntimeNs: task.userNs, state: 'R' }));
+    const queue = workers
+      .filter((task) => task.cpu === index)
+      .map((task) => ({
+        tid: task.tid,
+        comm: task.comm,
+        policy: task.policy,
+        vruntimeNs: task.userNs,
+        state: 'R',
+      }));
     cpu.running = chance() < load ? (queue.shift() ?? null) : null;
     cpu.queue = cpu.running === null ? [] : queue;
     cpu.queueLength = cpu.queue.length;
@@ -118,14 +238,28 @@ export function advance(machine: FakeMachine, ns: number): TelemetryFrame {
     call.totalNs += count * 3000;
     frame.syscalls += count;
   }
-  for (const line of frame.interrupts) line.perCpu = line.perCpu.map((count) => count + Math.round(chance() * 8));
-  for (const task of tasks) if (task.kernelThread === 0) task.state = workers.includes(task) && chance() < 0.5 ? 'R' : hog === 1 && chance() < 0.3 ? 'D' : 'S';
+  for (const line of frame.interrupts)
+    line.perCpu = line.perCpu.map((count) => count + Math.round(chance() * 8));
+  for (const task of tasks)
+    if (task.kernelThread === 0)
+      task.state = workers.includes(task) && chance() < 0.5 ? 'R' : hog === 1 && chance() < 0.3 ? 'D' : 'S';
   frame.tasks = frame.sequence % 3 === 0 ? tasks.map((task) => ({ ...task })) : null;
   frame.taskCount = tasks.length;
   frame.hostRatio = 0.97;
   frame.loads = [0.42 + hog, 0.38, 0.2];
-  const stall = { some10: 4 + 30 * hog, some60: 2 + 12 * hog, someNs: frame.virtualNs * 0.02, full10: 22 * hog, full60: 9 * hog, fullNs: 0 };
-  frame.pressure = { cpu: { ...stall, full10: 0, full60: 0 }, memory: hog === 1 ? stall : { ...stall, some10: 0, some60: 0 }, io: stall };
+  const stall = {
+    some10: 4 + 30 * hog,
+    some60: 2 + 12 * hog,
+    someNs: frame.virtualNs * 0.02,
+    full10: 22 * hog,
+    full60: 9 * hog,
+    fullNs: 0,
+  };
+  frame.pressure = {
+    cpu: { ...stall, full10: 0, full60: 0 },
+    memory: hog === 1 ? stall : { ...stall, some10: 0, some60: 0 },
+    io: stall,
+  };
   return frame;
 }
 
@@ -137,7 +271,9 @@ function moveMemory(machine: FakeMachine, ns: number, t: number, hog: number): v
   memory.pageCacheBytes = Math.min(room - 3.5 * MEBIBYTE, 60 * MEBIBYTE + 20 * MEBIBYTE * Math.sin(t / 8));
   memory.freeBytes = room - memory.pageCacheBytes;
   memory.dirtyBytes = 2 * MEBIBYTE * (1 + Math.sin(t));
-  memory.buddy = [400, 210, 120, 80, 41, 22, 13, 8, 4, 2, Math.round(memory.freeBytes / (8 * MEBIBYTE))].map((count) => Math.round(count * (0.8 + 0.4 * chance())));
+  memory.buddy = [400, 210, 120, 80, 41, 22, 13, 8, 4, 2, Math.round(memory.freeBytes / (8 * MEBIBYTE))].map(
+    (count) => Math.round(count * (0.8 + 0.4 * chance())),
+  );
   vm.pgfault += Math.round(300 + 900 * hog * chance());
   vm.pgmajfault += Math.round(60 * hog * chance());
   caches.pageHits += Math.round(500 * chance());
@@ -156,7 +292,8 @@ function moveMemory(machine: FakeMachine, ns: number, t: number, hog: number): v
     vm.workingsetRefaultAnon += Math.round(26 * chance());
     swap.usedBytes = Math.min(SWAP * 0.6, swap.usedBytes + 0.7 * MEBIBYTE);
     const slot = Math.floor(chance() * swap.map.length * (swap.usedBytes / SWAP));
-    for (let i = 0; i < 6; i++) swap.map[Math.min(swap.map.length - 1, slot + i)] = Math.round(255 * chance());
+    for (let i = 0; i < 6; i++)
+      swap.map[Math.min(swap.map.length - 1, slot + i)] = Math.round(255 * chance());
     const task = machine.tasks.find((known) => known.comm === 'hog');
     if (task !== undefined) {
       task.swappedBytes = swap.usedBytes * 0.9;

@@ -29,10 +29,13 @@ export function useLiveWindow(lengthNs = WINDOW_NS): ComputedRef<{ fromNs: numbe
 }
 
 /** Columns for a SeriesChart: instants, then one column a name. */
-export function useSeries(window: ComputedRef<{ fromNs: number; toNs: number }>, names: readonly MetricName[]) {
+export function useSeries(
+  window: ComputedRef<{ fromNs: number; toNs: number }>,
+  names: readonly MetricName[],
+) {
   const telemetry = useTelemetryStore();
   return computed(() => {
-    void telemetry.version; // the history itself is not reactive
+    if (telemetry.version < 0) return []; // the history itself is not reactive, its version is
     return windowOf(telemetry.history, window.value.fromNs, window.value.toNs, names);
   });
 }

@@ -21,14 +21,27 @@ export interface SessionChart {
 }
 
 const GROUP_WORDS: Readonly<Record<string, string>> = {
-  cpu: 'CPU', sched: 'Scheduler', syscalls: 'System calls', faults: 'Page faults', memory: 'Memory', swap: 'Swap', reclaim: 'Reclaim', disk: 'Disk',
+  cpu: 'CPU',
+  sched: 'Scheduler',
+  syscalls: 'System calls',
+  faults: 'Page faults',
+  memory: 'Memory',
+  swap: 'Swap',
+  reclaim: 'Reclaim',
+  disk: 'Disk',
 };
 export function groupWords(group: string): string {
   return GROUP_WORDS[group] ?? group;
 }
 
 const LINES: readonly ColourName[] = ['series-1', 'series-2', 'series-3', 'series-4'];
-const CPU_PARTS: Readonly<Record<string, ColourName>> = { user: 'cpu-user', system: 'cpu-system', irq: 'cpu-irq', softirq: 'cpu-softirq', iowait: 'cpu-iowait' };
+const CPU_PARTS: Readonly<Record<string, ColourName>> = {
+  user: 'cpu-user',
+  system: 'cpu-system',
+  irq: 'cpu-irq',
+  softirq: 'cpu-softirq',
+  iowait: 'cpu-iowait',
+};
 const STACK = ['iowait', 'softirq', 'irq', 'system', 'user'];
 const cpuPart = (name: string) => /^cpu(\d+) (\w+)$/.exec(name);
 
@@ -37,11 +50,18 @@ type About = SessionDetails['series'][number];
 /** What a newcomer sees first: the CPUs, and what moves when memory runs out. */
 export function firstChoice(series: readonly About[]): string[] {
   const groups = new Set(['cpu', 'memory', 'swap']);
-  const wanted = series.filter((entry) => groups.has(entry.group.toLowerCase()) && entry.name !== 'instructions');
+  const wanted = series.filter(
+    (entry) => groups.has(entry.group.toLowerCase()) && entry.name !== 'instructions',
+  );
   return (wanted.length > 0 ? wanted : series.slice(0, 6)).map((entry) => entry.name);
 }
 
-export function chartsOf(details: SessionDetails, columns: readonly SeriesColumns[], chosen: readonly string[], palette: Palette): SessionChart[] {
+export function chartsOf(
+  details: SessionDetails,
+  columns: readonly SeriesColumns[],
+  chosen: readonly string[],
+  palette: Palette,
+): SessionChart[] {
   const about = new Map(details.series.map((entry) => [entry.name, entry]));
   const order = (name: string) => STACK.indexOf(cpuPart(name)?.[2] ?? '');
   const charts = new Map<string, SessionChart>();
@@ -53,11 +73,19 @@ export function chartsOf(details: SessionDetails, columns: readonly SeriesColumn
     const chart = part === null ? chartFor(charts, entry) : cpuChart(charts, part[1] ?? '');
     if (chart.data.length === 0) chart.data.push(column.atNs);
     const named = part?.[2];
-    const colour = named === undefined ? lineColour(chart.members.length, palette) : palette.colour[CPU_PARTS[named] ?? 'series-1'];
+    const colour =
+      named === undefined
+        ? lineColour(chart.members.length, palette)
+        : palette.colour[CPU_PARTS[named] ?? 'series-1'];
     chart.members.push({ name: named ?? column.name, colour });
-    chart.data.push(part === null && !isShareOfTime(entry) ? column.mean : column.mean.map((value) => value / 1e9));
+    chart.data.push(
+      part === null && !isShareOfTime(entry) ? column.mean : column.mean.map((value) => value / 1e9),
+    );
   }
-  return [...charts.values()].sort((a, b) => Number(b.stacked) - Number(a.stacked) || (a.stacked && b.stacked ? a.key.localeCompare(b.key) : 0));
+  return [...charts.values()].sort(
+    (a, b) =>
+      Number(b.stacked) - Number(a.stacked) || (a.stacked && b.stacked ? a.key.localeCompare(b.key) : 0),
+  );
 }
 
 const isShareOfTime = (entry: About) => entry.unit === 'ns' && entry.kind === 'rate';
@@ -68,7 +96,17 @@ function lineColour(index: number, palette: Palette): string {
 
 function cpuChart(charts: Map<string, SessionChart>, cpu: string): SessionChart {
   const key = `cpu ${cpu.padStart(3, '0')}`;
-  const chart = charts.get(key) ?? { key, title: `CPU ${cpu}`, members: [], data: [], stacked: true, top: 1, least: 1, bytes: false, format: formatPercent };
+  const chart = charts.get(key) ?? {
+    key,
+    title: `CPU ${cpu}`,
+    members: [],
+    data: [],
+    stacked: true,
+    top: 1,
+    least: 1,
+    bytes: false,
+    format: formatPercent,
+  };
   charts.set(key, chart);
   return chart;
 }
@@ -81,10 +119,23 @@ function chartFor(charts: Map<string, SessionChart>, entry: About): SessionChart
   if (known !== undefined) return known;
   const perSecond = entry.kind === 'rate' && unit !== 'share';
   const chart: SessionChart = {
-    key, title: groupWords(entry.group), members: [], data: [], stacked: false, top: undefined, bytes,
+    key,
+    title: groupWords(entry.group),
+    members: [],
+    data: [],
+    stacked: false,
+    top: undefined,
+    bytes,
     least: unit === 'share' ? 0.01 : bytes ? 65536 : 1,
     format(value) {
-      const text = unit === 'share' ? formatPercent(value) : bytes ? formatBytes(value) : unit === 'ns' ? formatDuration(value) : formatShort(value);
+      const text =
+        unit === 'share'
+          ? formatPercent(value)
+          : bytes
+            ? formatBytes(value)
+            : unit === 'ns'
+              ? formatDuration(value)
+              : formatShort(value);
       return perSecond ? `${text}/s` : text;
     },
   };

@@ -4,7 +4,12 @@
  * is drawn at once, stretched, until the finer columns arrive.
  */
 import { computed, onUnmounted, ref, shallowRef, watch } from 'vue';
-import type { LaneColumns, SeriesColumns, SessionDetails, SessionSums } from '../../electron/protocol/reports.ts';
+import type {
+  LaneColumns,
+  SeriesColumns,
+  SessionDetails,
+  SessionSums,
+} from '../../electron/protocol/reports.ts';
 import { clampView, fetchRange, serves } from '../charts/time-view.ts';
 import type { TimeView } from '../charts/time-view.ts';
 import { protocol } from '../protocol-client.ts';
@@ -53,7 +58,12 @@ export function useSessionData(machine: string, session: string) {
     const screens = Math.max(1, (range.toNs - range.fromNs) / (view.value.toNs - view.value.fromNs));
     const answer = await log.attempt('Reading the session', () =>
       protocol.request('sessions.read', {
-        machine, session, ...range, pixels: Math.ceil(PIXELS_A_SCREEN * screens), series: [...chosen.value], lanes: true,
+        machine,
+        session,
+        ...range,
+        pixels: Math.ceil(PIXELS_A_SCREEN * screens),
+        series: [...chosen.value],
+        lanes: true,
       }),
     );
     reading.value = false;
@@ -67,7 +77,9 @@ export function useSessionData(machine: string, session: string) {
   watch([view, chosen, details], () => void read(), { deep: 1 });
 
   async function sumUp(span: TimeView): Promise<void> {
-    const answer = await log.attempt('Summing up', () => protocol.request('sessions.sums', { machine, session, ...span }));
+    const answer = await log.attempt('Summing up', () =>
+      protocol.request('sessions.sums', { machine, session, ...span }),
+    );
     if (answer !== undefined) sums.value = answer.sums;
   }
   function setView(next: TimeView): void {
