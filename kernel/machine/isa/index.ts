@@ -12,6 +12,7 @@ import { sseConvert } from './sse-convert.ts';
 import { sseFloat } from './sse-float.ts';
 import { sseInteger } from './sse-integer.ts';
 import { sseMove } from './sse-move.ts';
+import { sseRound } from './sse-round.ts';
 import { sseShuffle } from './sse-shuffle.ts';
 import { sseState } from './sse-state.ts';
 import { sseString } from './sse-string.ts';
@@ -38,6 +39,7 @@ export const families: readonly Family[] = [
   sseShuffle,
   sseFloat,
   sseConvert,
+  sseRound,
   sseString,
   sseState,
 ];

@@ -7,8 +7,9 @@ import { f32, f64, i32, i64, select } from '../exec/wasm.ts';
 import { f32x4, f64x2, i32x4, i8x16, v128 } from '../exec/wasm-simd.ts';
 import type { Family, Feature, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
-import { DOUBLE, MXCSR, SINGLE, exactHelpers } from './sse-exact.ts';
-import type { Format } from './sse-exact.ts';
+import { exactHelpers } from './sse-exact.ts';
+import { DOUBLE, MXCSR, SINGLE } from './sse-number.ts';
+import type { Format } from './sse-number.ts';
 import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneHelpers, nanLanes, unusualLanes, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
 import { binary, immediate, lanes, sourceOf } from './sse-support.ts';
 

@@ -14,8 +14,8 @@ import { i32, i64 } from '../exec/wasm.ts';
 import { f32x4, f64x2, i32x4, i64x2, v128 } from '../exec/wasm-simd.ts';
 import { VECTOR } from '../machine.ts';
 import type { Helper } from './declare.ts';
-import { FLAGS_AT, FORMATS } from './sse-exact.ts';
-import type { Format } from './sse-exact.ts';
+import { FLAGS_AT, FORMATS } from './sse-number.ts';
+import type { Format } from './sse-number.ts';
 
 const FAST_MXCSR = 0x1fa0; // all masked, nearest, precision flag; the other flags may be set or not
 

@@ -1,8 +1,7 @@
 // What the SSE families share: vector constants, the step from an MMX register to a vector and back (so that a packed
 // operation is written once, on v128, for both), and immediates that select lanes.
 //
-// The interpreter reads an immediate from the record, so lane selections are computed at run time. Where an emitter
-// knows the immediate (a compiler tier gives it as a constant), constantOf() finds it and the selection becomes fixed.
+// An immediate is read from the instruction's record, so lane selections are computed at run time.
 
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
@@ -76,28 +75,6 @@ export function unary(mnemonic: string, feature: Feature, forms: readonly Form[]
   });
 }
 
-/** The number in a constant's code (i64.const or i32.const), if it is one. */
-export function constantOf(code: Code): number | undefined {
-  if (typeof code === 'number' || !('length' in code)) return undefined;
-  const [opcode, rest] = code;
-  if (
-    (opcode !== 0x41 && opcode !== 0x42) ||
-    rest === undefined ||
-    typeof rest === 'number' ||
-    !('length' in rest)
-  )
-    return undefined;
-  let value = 0;
-  let scale = 1;
-  for (const byte of rest) {
-    if (typeof byte !== 'number') return undefined;
-    value += (byte & 127) * scale;
-    scale *= 128;
-    if (byte < 128 && byte >= 64) value -= scale;
-  }
-  return value;
-}
-
 /** An imm8 operand as i32. */
 export const immediate = (e: InstructionEmitter, operand: Operand): Code =>
   e.let('i32', i32.wrap_i64(e.read(operand)));
@@ -121,10 +98,7 @@ export function oneLane(number: Code, laneBytes: 1 | 2 | 4 | 8): Code {
   return i64x2.eq(i64x2.splat(i64.extend_i32_u(number)), lanes(0, 1));
 }
 
-/**
- * The byte selection of a shuffle by four two-bit fields: lane i of four bytes each (or two, within the half that
- * `shuffledWords` says) takes lane field i.
- */
+/** The byte selection of a shuffle of 4-byte lanes: lane i takes the lane that the immediate's two-bit field i names. */
 export function dwordSelection(e: InstructionEmitter, imm: Code): Code {
   const fields = v128.and(
     i32x4.shr_u(i32x4.mul(i32x4.splat(imm), lanes(64, 16, 4, 1)), i32.const(6)),

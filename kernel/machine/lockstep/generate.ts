@@ -34,6 +34,7 @@ function memoryBytesOf(entry: FormEntry, operandSize: number): number {
     if (operand.field !== 'rm' && operand.kind !== 'memory') continue;
     if (operand.size === 'v') return operandSize;
     if (operand.size === 'y') return operandSize === 8 ? 8 : 4;
+    if (operand.size === 'z') return operandSize === 2 ? 2 : 4;
     return Math.max(1, operand.size);
   }
   return operandSize;
@@ -92,7 +93,7 @@ function initialRegisters(from: Chance, mnemonic: string): BigUint64Array {
 function encode(from: Chance, entry: FormEntry, codeAt: number, registersOnly: boolean): Encoding {
   const { parsed, options, instruction } = entry;
   const gpr = initialRegisters(from, instruction.mnemonic);
-  let rexW = parsed.rexW ?? (entry.usesOperandSize ? oneIn(from, 3) : oneIn(from, 8));
+  const rexW = parsed.rexW ?? (entry.usesOperandSize ? oneIn(from, 3) : oneIn(from, 8));
   const prefixes: number[] = [];
   const operand16 =
     entry.usesOperandSize &&
@@ -109,7 +110,7 @@ function encode(from: Chance, entry: FormEntry, codeAt: number, registersOnly: b
   if (!entry.usesOperandSize) operandSize = 4;
 
   let rex = 0;
-  let reg = parsed.digit ?? below(from, 8);
+  const reg = parsed.digit ?? below(from, 8);
   const modRm: number[] = [];
   let target = 0n;
   const tail: number[] = [];
