@@ -53,7 +53,7 @@ describe('compiler', () => {
   });
   it('says what is wrong with a program', async () => {
     const path = join(temporaryFolder(), 'wrong.c');
-    writeFileSync(path, 'int main(void) {\n  return 1 +;\n}\n');
+    writeFileSync(path, 'int main(void) {\n  return missing;\n}\n');
     const ran = await runInGuest(['tcc', '-o', '/tmp/x', '/tmp/wrong.c'], ['--put', `${path}:/tmp/wrong.c`]);
     expect(ran.status).toBe(1);
     expect(ran.stderr).toMatch(/\/tmp\/wrong\.c:2: error/);

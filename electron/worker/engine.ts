@@ -3,7 +3,7 @@
 import {
   applyInput, idleUntilNs, machineNs, step, type DiskBackend, type HostDoor, type Kernel, type MachineInput,
 } from '../../kernel/index.ts'; // prettier-ignore
-import { allowedNs, newPaceClock, restartClock, type Pace, type PaceClock } from './pace.ts';
+import { allowedNs, forgiveLag, newPaceClock, restartClock, type Pace, type PaceClock } from './pace.ts';
 
 export interface EngineEvents {
   terminalOutput(terminal: string, bytes: Uint8Array): void;
@@ -81,11 +81,18 @@ export function pauseEngine(engine: Engine): void {
   cancelTimer(engine);
 }
 
+/** How far virtual time has come: an idle machine at the live pace moves on with the host's clock, up to its next event. */
+export function engineNs({ kernel, clock, running }: Engine): number {
+  const reachedNs = machineNs(kernel);
+  const idleNs = idleUntilNs(kernel);
+  if (!running || clock.pace !== 'live' || idleNs === -Infinity) return reachedNs;
+  return Math.max(reachedNs, Math.min(idleNs, Math.round(allowedNs(clock, performance.now()))));
+}
+
 /** Takes an input in at once, between two steps. */
 export function feedEngine(engine: Engine, input: MachineInput): void {
   const { kernel } = engine;
-  const liveNs = engine.running ? allowedNs(engine.clock, performance.now(), machineNs(kernel)) : machineNs(kernel);
-  const atNs = Number.isFinite(liveNs) ? Math.round(Math.min(liveNs, idleUntilNs(kernel) === -Infinity ? Infinity : idleUntilNs(kernel))) : machineNs(kernel);
+  const atNs = engineNs(engine);
   engine.events.inputTaken({ step: kernel.trap.steps, atNs, input });
   try {
     applyInput(kernel, input, atNs);
@@ -118,8 +125,9 @@ function portion(engine: Engine): void {
     for (;;) {
       const nowMs = performance.now();
       if (nowMs - startMs >= PORTION_MS) break;
-      const limitNs = allowedNs(engine.clock, nowMs, machineNs(kernel));
       const untilNs = idleUntilNs(kernel);
+      if (untilNs === -Infinity) forgiveLag(engine.clock, nowMs, machineNs(kernel));
+      const limitNs = allowedNs(engine.clock, nowMs);
       if (untilNs > limitNs) {
         waitMs = untilNs === Infinity ? Infinity : (untilNs - limitNs) / 1e6;
         break;

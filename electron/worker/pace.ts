@@ -16,13 +16,15 @@ export const newPaceClock = (pace: Pace, hostMs: number, virtualNs: number): Pac
 const FORGIVEN_LAG_NS = 50_000_000;
 
 /** How far virtual time may have come at this moment. */
-export function allowedNs(clock: PaceClock, hostMs: number, virtualNs: number): number {
+export function allowedNs(clock: PaceClock, hostMs: number): number {
   if (clock.pace === 'fast') return Infinity;
-  const allowed = clock.virtualNs + (hostMs - clock.hostMs) * 1e6;
-  if (allowed - virtualNs <= FORGIVEN_LAG_NS) return allowed;
-  clock.hostMs = hostMs;
-  clock.virtualNs = virtualNs + FORGIVEN_LAG_NS;
-  return clock.virtualNs;
+  return clock.virtualNs + (hostMs - clock.hostMs) * 1e6;
+}
+
+/** Called while the machine is busy: a lag beyond what is forgiven is written off. */
+export function forgiveLag(clock: PaceClock, hostMs: number, virtualNs: number): void {
+  if (clock.pace === 'fast' || clock.virtualNs + (hostMs - clock.hostMs) * 1e6 - virtualNs <= FORGIVEN_LAG_NS) return;
+  restartClock(clock, hostMs, virtualNs + FORGIVEN_LAG_NS);
 }
 
 /** Counting begins anew here. */

@@ -1,6 +1,7 @@
 // The machine's report: what the top bar and the status bar show.
-import { machineNs, viewDisks, viewMemory, viewSwap } from '../../kernel/index.ts';
+import { viewDisks, viewMemory, viewSwap } from '../../kernel/index.ts';
 import type { MachineReport, MachineStatus } from '../protocol/reports.ts';
+import { engineNs } from './engine.ts';
 import type { OpenMachine } from './machine.ts';
 import type { Recorder } from './sessions/recorder.ts';
 
@@ -22,7 +23,7 @@ function refreshRates(machine: OpenMachine, state: ReportState): void {
   const hostMs = performance.now();
   const spentMs = hostMs - state.hostMs;
   if (spentMs < RATE_MS) return;
-  const virtualNs = machineNs(machine.engine.kernel);
+  const virtualNs = engineNs(machine.engine);
   const diskBytes = viewDisks(machine.engine.kernel).reduce((sum, disk) => sum + disk.readBytes + disk.writtenBytes, 0);
   const isFirst = state.hostMs === 0;
   state.hostRatio = isFirst ? 0 : Math.max(0, virtualNs - state.virtualNs) / 1e6 / spentMs;
@@ -47,7 +48,7 @@ export function machineReport(machine: OpenMachine, id: string, state: ReportSta
   const { current } = recorder;
   return {
     machine: id, name: config.name, status: statusOf(machine), reason: machine.stopped?.problem?.message ?? null,
-    virtualNs: machineNs(kernel), hostRatio: state.hostRatio, pace: clock.pace, loads: [...kernel.sched.loadAverages], cpus: config.cpus,
+    virtualNs: engineNs(machine.engine), hostRatio: state.hostRatio, pace: clock.pace, loads: [...kernel.sched.loadAverages], cpus: config.cpus,
     memoryBytes: memory.totalBytes, memoryUsedBytes: memory.totalBytes - memory.freeBytes, swapBytes: swap.totalBytes,
     swapUsedBytes: swap.usedBytes, diskBytesPerSecond: state.diskBytesPerSecond, seed: config.seed, savedAtMs: state.savedAtMs,
     recording: current === null ? null : { session: current.name, name: current.name, sinceNs: current.startNs, events: current.eventCount },

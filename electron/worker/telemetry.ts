@@ -1,9 +1,10 @@
 // Telemetry: what the instruments show, read from the machine between two steps and packed into a frame.
 import {
-  interruptCounts, machineNs, runQueueLatency, syscallTable, viewCpus, viewDisks, viewMemory, viewMemoryPressure, viewSwap, viewTasks,
+  interruptCounts, runQueueLatency, syscallTable, viewCpus, viewDisks, viewMemory, viewMemoryPressure, viewSwap, viewTasks,
   viewVm, type Kernel,
 } from '../../kernel/index.ts'; // prettier-ignore
 import { emptyFrame, type TelemetryFrame } from '../protocol/frames.ts';
+import { engineNs } from './engine.ts';
 import type { OpenMachine } from './machine.ts';
 import type { ReportState } from './report.ts';
 
@@ -22,15 +23,16 @@ const MOST_CALLS = 40;
 export function nextFrame(telemetry: Telemetry, machine: OpenMachine, report: ReportState): TelemetryFrame {
   const { kernel } = machine.engine;
   telemetry.sequence++;
+  const atNs = engineNs(machine.engine);
   const vm = viewVm(kernel);
   const tasks = [...kernel.tasks.values()];
   return {
     ...emptyFrame(),
     sequence: telemetry.sequence,
-    virtualNs: machineNs(kernel),
+    virtualNs: atNs,
     hostRatio: report.hostRatio,
     instructions: kernel.trap.instructions,
-    cpus: viewCpus(kernel).map((cpu) => ({ ...cpu, running: cpu.running, queue: [...cpu.queue] })),
+    cpus: viewCpus(kernel, atNs).map((cpu) => ({ ...cpu, running: cpu.running, queue: [...cpu.queue] })),
     slices: takeSlices(kernel, telemetry),
     slicesLost: telemetry.slicesLost,
     runQueueLatencyNs: asNsBuckets(runQueueLatency(kernel)),
