@@ -57,8 +57,11 @@ function operandText(entry: FormEntry, at: number, decoded: Decoded, address: nu
   const operand = entry.operands[at];
   const letter = entry.letters[at] ?? '';
   if (operand === undefined) return '';
-  const sizeOf = (size: typeof operand.size): number =>
-    size === 'v' ? decoded.operandSize : size === 'y' ? (decoded.operandSize === 8 ? 8 : 4) : size;
+  const sizeOf = (size: typeof operand.size): number => {
+    if (size === 'v') return decoded.operandSize;
+    if (size === 'y') return decoded.operandSize === 8 ? 8 : 4;
+    return size === 'z' ? (decoded.operandSize === 2 ? 2 : 4) : size;
+  };
   const size = sizeOf(operand.size);
   switch (operand.kind) {
     case 'fixed': return gprName(FIXED[letter] ?? 0, FIXED_SIZES[letter] ?? decoded.operandSize);

@@ -50,7 +50,8 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     else if (operand.kind !== 'modrm') modes = 1;
   }
   const usesOperandSize =
-    operands.some((operand) => operand.size === 'v' || operand.size === 'y') || options.includes('v');
+    operands.some(({ kind, size }) => size === 'v' || size === 'y' || (size === 'z' && kind === 'modrm')) ||
+    options.includes('v');
   const has = (option: string): boolean => options.includes(option);
   const parsed = parseEncoding(encoding);
   const row = parsed.map === '' ? 0x70 : parsed.map === '0F' ? 0x80 : -1;

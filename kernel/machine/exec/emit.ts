@@ -54,6 +54,7 @@ interface PlacedOperand extends Operand {
 
 function sizeOf(size: OperandLetter['size'], variant: Variant): number {
   if (size === 'v') return variant.operandSize;
+  if (size === 'z') return variant.operandSize === 2 ? 2 : 4;
   if (size === 'y') return variant.operandSize === 8 ? 8 : 4;
   return size;
 }
@@ -146,9 +147,10 @@ export function emitHandler(
     return found;
   };
 
-  const effective = (operand: PlacedOperand): Code => {
+  const effective = (operand: PlacedOperand, further?: Code): Code => {
     if (operand.letter.startsWith('O')) return i64.load(record, RECORD.immediate);
-    const base = i64.load(slot(RECORD.base));
+    const register = i64.load(slot(RECORD.base));
+    const base = further === undefined ? register : i64.add(register, further);
     const displacement = i64.load32_s(record, RECORD.displacement);
     if (variant.addressing === 'base') return i64.add(base, displacement);
     const scale = i64.load8_u(record, RECORD.scale);
@@ -259,7 +261,12 @@ export function emitHandler(
     writeI32: (operand, value) => storeTo(operand, (place) => i32.store(place, value)),
     writeF64: (operand, value) => storeTo(operand, (place) => f64.store(place, value)),
     writeF32: (operand, value) => storeTo(operand, (place) => f32.store(place, value)),
-    address: (operand) => linearOf(placed(operand)),
+    address(opaque, further) {
+      const operand = placed(opaque);
+      if (further === undefined) return linearOf(operand);
+      const offset = effective(operand, further);
+      return body.let('i64', variant.addressing === 'full' ? i64.add(offset, i64.load(slot(RECORD.segment))) : offset);
+    },
     offset: (operand) => body.let('i64', effective(placed(operand))),
     hostForRead: (operand) => hostOf(placed(operand)),
     hostForWrite(opaque) {

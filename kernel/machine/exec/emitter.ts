@@ -71,8 +71,8 @@ export interface InstructionEmitter extends Emitter {
   writeI32(operand: Operand, value: Code): void;
   writeF64(operand: Operand, value: Code): void;
   writeF32(operand: Operand, value: Code): void;
-  /** Effective address (with segment base) as i64. */
-  address(operand: Operand): Code;
+  /** Effective address (with segment base) as i64; `further` is added before 67h wraps it. */
+  address(operand: Operand, further?: Code): Code;
   /** Effective address without segment base, for LEA. */
   offset(operand: Operand): Code;
   /** i32 host address of a memory operand of any size, present for reading / for writing; when the operand crosses a page this is a scratch copy, so call done(operand) after the stores. */

@@ -36,7 +36,7 @@ function bitTest(
       }
       const shift = e.size === 8 ? 6 : e.size === 4 ? 5 : 4;
       const bytes = i64.shl(i64.shr_s(position, i64.const(shift)), i64.const(shift - 3));
-      const address = i64.add(e.address(base), bytes);
+      const address = e.address(base, bytes);
       const host = e.hostAt(address, e.size, change === undefined ? 'read' : 'write');
       const value = e.let('i64', e.size === 8 ? i64.load(host) : e.size === 4 ? i64.load32_u(host) : i64.load16_u(host)); // prettier-ignore
       const bit = carry(value);

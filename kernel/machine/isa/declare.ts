@@ -138,18 +138,18 @@ export function parseEncoding(text: string): Encoding {
   };
 }
 
-/** What an operand letter means. Sizes in bytes; 'v' is 2, 4 or 8, 'y' 4 or 8. */
+/** What an operand letter means. Sizes in bytes; 'v' is 2, 4 or 8, 'y' 4 or 8, 'z' 2 or 4. */
 export interface OperandLetter {
   readonly kind: OperandKind | 'modrm'; // modrm: register or memory, as ModRM says
   readonly register: 'gpr' | 'xmm' | 'mmx' | undefined; // of ModRM.rm in register form
   readonly field: 'reg' | 'rm' | 'none';
-  readonly size: number | 'v' | 'y';
+  readonly size: number | 'v' | 'y' | 'z';
   readonly registerSize?: OperandLetter['size']; // where it differs from that of memory
   readonly aligned: boolean; // a 16-byte memory operand that must be aligned (#GP)
 }
 
-const SIZE: Record<string, number | 'v' | 'y'> = {
-  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', z: 4, t: 10, s: 14, '512': 512, '28': 28, '108': 108, '0': 0,
+const SIZE: Record<string, number | 'v' | 'y' | 'z'> = {
+  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', z: 'z', t: 10, s: 14, '512': 512, '28': 28, '108': 108, '0': 0,
 }; // prettier-ignore
 const FIXED: Record<string, number | 'v'> = { AL: 1, CL: 1, AX: 2, DX: 2, EAX: 4, rAX: 'v' };
 

@@ -83,7 +83,7 @@ const movsx = instruction({
 const movsxd = instruction({
   mnemonic: 'movsxd',
   source: 'SDM vol. 2B, MOVSX/MOVSXD',
-  forms: [['63 /r', 'Gv,Ed']],
+  forms: [['63 /r', 'Gv,Ez']],
   emit: (e, target, source) => e.write(target, e.readSigned(source)),
 });
 
