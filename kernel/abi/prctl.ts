@@ -10,4 +10,11 @@ export const PR = {
 
 export const PR_CAP_AMBIENT = { IS_SET: 1, RAISE: 2, LOWER: 3, CLEAR_ALL: 4 } as const;
 
-export const ARCH = { SET_GS: 0x1001, SET_FS: 0x1002, GET_FS: 0x1003, GET_GS: 0x1004, GET_CPUID: 0x1011, SET_CPUID: 0x1012 } as const;
+export const ARCH = {
+  SET_GS: 0x1001,
+  SET_FS: 0x1002,
+  GET_FS: 0x1003,
+  GET_GS: 0x1004,
+  GET_CPUID: 0x1011,
+  SET_CPUID: 0x1012,
+} as const;

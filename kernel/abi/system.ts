@@ -6,7 +6,9 @@ const UTS_FIELD_BYTES = 65;
 /** struct new_utsname: six fields of 65 bytes. */
 export function writeUtsname(fields: readonly string[]): Uint8Array {
   const bytes = new Uint8Array(6 * UTS_FIELD_BYTES);
-  fields.forEach((field, i) => bytes.set(bytesOfLatin1(field.slice(0, UTS_FIELD_BYTES - 1)), i * UTS_FIELD_BYTES));
+  fields.forEach((field, i) =>
+    bytes.set(bytesOfLatin1(field.slice(0, UTS_FIELD_BYTES - 1)), i * UTS_FIELD_BYTES),
+  );
   return bytes;
 }
 

@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest';
-import { endingSignal, exitCode, exitedStatus, hasDumped, hasExited, killedStatus, stoppedStatus } from './wait.ts';
+import {
+  endingSignal,
+  exitCode,
+  exitedStatus,
+  hasDumped,
+  hasExited,
+  killedStatus,
+  stoppedStatus,
+} from './wait.ts';
 
 it.each([
   [0, 0x0000],

@@ -29,7 +29,8 @@ export interface InitProgress {
 
 export const newInitProgress = (): InitProgress => ({ stage: 'root', tried: 0 });
 
-const isProgress = (data: unknown): data is InitProgress => typeof data === 'object' && data !== null && 'stage' in data;
+const isProgress = (data: unknown): data is InitProgress =>
+  typeof data === 'object' && data !== null && 'stage' in data;
 
 kernelThreads['kernel-init'] = (kernel, task) => {
   const data = task.kernelThread?.data;
@@ -60,7 +61,11 @@ function mountRootStage(kernel: Kernel, progress: InitProgress): number {
   }
   moveToRoot(kernel, path);
   if (first !== kernel.vfs.rootMount) kernel.vfs.mounts.delete(first);
-  printk(kernel, 6, `VFS: Mounted root (${rootFileSystem} filesystem)${readOnly ? ' readonly' : ''} on device ${root}.`);
+  printk(
+    kernel,
+    6,
+    `VFS: Mounted root (${rootFileSystem} filesystem)${readOnly ? ' readonly' : ''} on device ${root}.`,
+  );
   progress.stage = 'devices';
   return 0;
 }
@@ -79,7 +84,9 @@ function moveToRoot(kernel: Kernel, path: Path): void {
 function mountDevices(kernel: Kernel, task: Task, progress: InitProgress): number {
   const directory = walkPath(kernel, task, null, '/dev', { follow: true });
   if (directory === BLOCKED) return BLOCKED;
-  const mounted = failed(directory) ? directory : mountAt(kernel, 'devtmpfs', 'devtmpfs', directory, 0, 'mode=0755');
+  const mounted = failed(directory)
+    ? directory
+    : mountAt(kernel, 'devtmpfs', 'devtmpfs', directory, 0, 'mode=0755');
   if (mounted === BLOCKED) return BLOCKED;
   if (failed(mounted)) printk(kernel, 6, `devtmpfs: error mounting ${mounted}`);
   else printk(kernel, 6, 'devtmpfs: mounted');
@@ -120,7 +127,12 @@ function runInit(kernel: Kernel, task: Task, progress: InitProgress): number {
     panic(kernel, `Requested init ${init} failed (error ${result}).`);
     return 0;
   }
-  if (result !== ENOENT) printk(kernel, 3, `Starting init: ${path} exists but couldn't execute it (error ${result}, ${nameOf(result)})`);
+  if (result !== ENOENT)
+    printk(
+      kernel,
+      3,
+      `Starting init: ${path} exists but couldn't execute it (error ${result}, ${nameOf(result)})`,
+    );
   progress.tried++;
   return 0;
 }

@@ -26,7 +26,8 @@ const THREADS: readonly (readonly [name: string, comm: string])[] = [
   ['evict', 'kworker/0:1-evict'],
 ];
 
-kernelThreads['kthreadd'] = (kernel, task) => (failed(sleepOnAll(kernel, task, [], 'kthreadd')) ? BLOCKED : 0);
+kernelThreads['kthreadd'] = (kernel, task) =>
+  failed(sleepOnAll(kernel, task, [], 'kthreadd')) ? BLOCKED : 0;
 
 /** Called once, at power-on. */
 export function startFirstTasks(kernel: Kernel): void {
@@ -61,6 +62,10 @@ function logBanner(kernel: Kernel): void {
   printk(kernel, 6, `smp: Brought up 1 node, ${config.cpuCount} CPU${config.cpuCount === 1 ? '' : 's'}`);
   for (const name of Object.keys(kernel.door.disks)) {
     const blocks = kernel.door.disks[name]?.blockCount ?? 0;
-    printk(kernel, 6, `virtio_blk: [${name}] ${blocks * 8} 512-byte logical blocks (${Math.round(blocks / 256)} MiB)`);
+    printk(
+      kernel,
+      6,
+      `virtio_blk: [${name}] ${blocks * 8} 512-byte logical blocks (${Math.round(blocks / 256)} MiB)`,
+    );
   }
 }

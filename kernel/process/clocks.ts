@@ -35,7 +35,8 @@ export function clockBase(clock: number): ClockBase | Failure {
   }
 }
 
-const isCoarse = (clock: number): boolean => clock === CLOCK.REALTIME_COARSE || clock === CLOCK.MONOTONIC_COARSE;
+const isCoarse = (clock: number): boolean =>
+  clock === CLOCK.REALTIME_COARSE || clock === CLOCK.MONOTONIC_COARSE;
 
 export const clockResolutionNs = (clock: number): number => (isCoarse(clock) ? TICK_NS : 1);
 
@@ -74,4 +75,3 @@ function processNs(kernel: Kernel, pid: number, what: 'user' | 'all' = 'all'): n
 export function monotonicWhen(kernel: Kernel, base: 'monotonic' | 'wall', ns: number): number {
   return base === 'wall' ? ns - kernel.time.wallBaseNs : ns;
 }
-

@@ -1,13 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { ALL_CAPABILITIES, CAP, SECBIT, capabilityBit } from '../abi/capability.ts';
-import { afterFsuidChange, afterUidChange, credentialsAfterExec, rootCredentials, type Credentials } from './credentials.ts';
+import {
+  afterFsuidChange,
+  afterUidChange,
+  credentialsAfterExec,
+  rootCredentials,
+  type Credentials,
+} from './credentials.ts';
 
 const root = rootCredentials();
 const user: Credentials = {
   ...root, uid: 1000, euid: 1000, suid: 1000, fsuid: 1000, gid: 1000, egid: 1000, sgid: 1000, fsgid: 1000,
   permitted: 0n, effective: 0n,
 }; // prettier-ignore
-const become = (old: Credentials, ids: Partial<Credentials>): Credentials => afterUidChange(old, { ...old, ...ids });
+const become = (old: Credentials, ids: Partial<Credentials>): Credentials =>
+  afterUidChange(old, { ...old, ...ids });
 
 describe('capabilities after a change of uid', () => {
   it('are all lost when root becomes a user for good', () => {
@@ -47,9 +54,33 @@ describe('exec', () => {
     ['a plain program, as root', root, program, 0, 0, ALL_CAPABILITIES, false],
     ['a set-uid root program', user, { ...program, mode: 0o4755 }, 0, 1000, ALL_CAPABILITIES, true],
     ['a set-gid program', user, { ...program, gid: 42, mode: 0o2755 }, 1000, 42, 0n, true],
-    ['set-gid without group execute (mandatory locks)', user, { ...program, gid: 42, mode: 0o2745 }, 1000, 1000, 0n, false],
-    ['set-uid on a nosuid mount', user, { ...program, mode: 0o4755, allowsSetId: false }, 1000, 1000, 0n, false],
-    ['set-uid under no_new_privs', { ...user, noNewPrivs: true }, { ...program, mode: 0o4755 }, 1000, 1000, 0n, false],
+    [
+      'set-gid without group execute (mandatory locks)',
+      user,
+      { ...program, gid: 42, mode: 0o2745 },
+      1000,
+      1000,
+      0n,
+      false,
+    ],
+    [
+      'set-uid on a nosuid mount',
+      user,
+      { ...program, mode: 0o4755, allowsSetId: false },
+      1000,
+      1000,
+      0n,
+      false,
+    ],
+    [
+      'set-uid under no_new_privs',
+      { ...user, noNewPrivs: true },
+      { ...program, mode: 0o4755 },
+      1000,
+      1000,
+      0n,
+      false,
+    ],
     ['a program of another user, set-uid', user, { ...program, uid: 33, mode: 0o4755 }, 33, 1000, 0n, true],
   ])('%s', (_case, old, file, euid, egid, effective, secure) => {
     const result = credentialsAfterExec(old, file);
@@ -61,7 +92,9 @@ describe('exec', () => {
 
   it('of set-uid root cannot go beyond the bounding set', () => {
     const bounded = { ...user, bounding: capabilityBit(CAP.KILL) };
-    expect(credentialsAfterExec(bounded, { ...program, mode: 0o4755 }).now.permitted).toBe(capabilityBit(CAP.KILL));
+    expect(credentialsAfterExec(bounded, { ...program, mode: 0o4755 }).now.permitted).toBe(
+      capabilityBit(CAP.KILL),
+    );
   });
 
   it('keeps ambient capabilities for plain programs only', () => {

@@ -63,7 +63,8 @@ export function afterUidChange(old: Credentials, changed: Credentials): Credenti
 /** setfsuid (cap_task_fix_setuid, LSM_SETID_FS): the file capabilities come and go with fsuid 0. */
 export function afterFsuidChange(old: Credentials, changed: Credentials): Credentials {
   if ((old.secureBits & SECBIT.NO_SETUID_FIXUP) !== 0) return changed;
-  if (old.fsuid === 0 && changed.fsuid !== 0) return { ...changed, effective: changed.effective & ~FS_CAPABILITIES };
+  if (old.fsuid === 0 && changed.fsuid !== 0)
+    return { ...changed, effective: changed.effective & ~FS_CAPABILITIES };
   if (old.fsuid !== 0 && changed.fsuid === 0) {
     return { ...changed, effective: changed.effective | (changed.permitted & FS_CAPABILITIES) };
   }
@@ -79,7 +80,10 @@ export interface ExecutableOwner {
 }
 
 /** What exec makes of the credentials (bprm_fill_uid, cap_bprm_creds_from_file), and whether the program is "secure". */
-export function credentialsAfterExec(old: Credentials, file: ExecutableOwner): { readonly now: Credentials; readonly secure: boolean } {
+export function credentialsAfterExec(
+  old: Credentials,
+  file: ExecutableOwner,
+): { readonly now: Credentials; readonly secure: boolean } {
   const honoured = file.allowsSetId && !old.noNewPrivs;
   const euid = honoured && (file.mode & S_ISUID) !== 0 ? file.uid : old.euid;
   const setsGid = (file.mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP);

@@ -22,7 +22,13 @@ function header(change: (bytes: Uint8Array) => void = () => undefined): Uint8Arr
 
 describe('ELF headers', () => {
   it('reads a sound one', () => {
-    expect(parseElfHeader(header())).toEqual({ kind: 'relocatable', entry: 0x1040, phoff: 64, phentsize: 56, phnum: 4 });
+    expect(parseElfHeader(header())).toEqual({
+      kind: 'relocatable',
+      entry: 0x1040,
+      phoff: 64,
+      phentsize: 56,
+      phnum: 4,
+    });
   });
 
   it.each<[string, (bytes: Uint8Array) => void]>([
@@ -39,12 +45,25 @@ describe('ELF headers', () => {
   });
 
   it('refuses every truncation', () => {
-    for (let length = 0; length < 64; length++) expect(parseElfHeader(header().subarray(0, length))).toBe(ENOEXEC);
+    for (let length = 0; length < 64; length++)
+      expect(parseElfHeader(header().subarray(0, length))).toBe(ENOEXEC);
   });
 
   it('says ELIBBAD for a bad dynamic loader, whose type it does not look at', () => {
-    expect(parseElfHeader(header((b) => put16(b, 18, 3)), ELIBBAD)).toBe(ELIBBAD);
-    expect(failed(parseElfHeader(header((b) => put16(b, 16, 4)), ELIBBAD))).toBe(false);
+    expect(
+      parseElfHeader(
+        header((b) => put16(b, 18, 3)),
+        ELIBBAD,
+      ),
+    ).toBe(ELIBBAD);
+    expect(
+      failed(
+        parseElfHeader(
+          header((b) => put16(b, 16, 4)),
+          ELIBBAD,
+        ),
+      ),
+    ).toBe(false);
   });
 
   it('never throws, whatever the bytes are', () => {
@@ -78,7 +97,10 @@ describe('program headers', () => {
   });
 
   it('measures from the first page to the last byte', () => {
-    const loads = [load({ vaddr: 0x40_0123, memorySize: 0x10 }), load({ vaddr: 0x40_3f00, memorySize: 0x200 })];
+    const loads = [
+      load({ vaddr: 0x40_0123, memorySize: 0x10 }),
+      load({ vaddr: 0x40_3f00, memorySize: 0x200 }),
+    ];
     expect(totalMappingSize(loads)).toBe(0x5000);
     expect(totalMappingSize([])).toBe(0);
   });
@@ -95,7 +117,9 @@ describe('program headers', () => {
     const parsed = parseElfHeader(header());
     if (failed(parsed)) throw new Error('a sound header parses');
     expect(programHeadersAddress(parsed, [load({ vaddr: 0x40_0000, fileSize: 0x500 })])).toBe(0x40_0040);
-    expect(programHeadersAddress(parsed, [load({ vaddr: 0x40_0000, offset: 0x1000, fileSize: 0x500 })])).toBe(0);
+    expect(programHeadersAddress(parsed, [load({ vaddr: 0x40_0000, offset: 0x1000, fileSize: 0x500 })])).toBe(
+      0,
+    );
   });
 
   it.each([

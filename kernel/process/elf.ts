@@ -75,7 +75,8 @@ export function parseSegments(bytes: Uint8Array): Segment[] {
 }
 
 /** Whether an interpreter's path has a length that Linux accepts. */
-export const interpreterSizeValid = (segment: Segment): boolean => segment.fileSize >= 2 && segment.fileSize <= PATH_MAX;
+export const interpreterSizeValid = (segment: Segment): boolean =>
+  segment.fileSize >= 2 && segment.fileSize <= PATH_MAX;
 
 /** The path in a PT_INTERP segment, or ENOEXEC when it does not end in a NUL. */
 export function interpreterPath(bytes: Uint8Array): string | Failure {
@@ -84,7 +85,8 @@ export function interpreterPath(bytes: Uint8Array): string | Failure {
   return String.fromCharCode(...bytes.subarray(0, end));
 }
 
-export const loadSegments = (segments: readonly Segment[]): Segment[] => segments.filter(({ type }) => type === PT.LOAD);
+export const loadSegments = (segments: readonly Segment[]): Segment[] =>
+  segments.filter(({ type }) => type === PT.LOAD);
 
 const PAGE = 4096;
 export const pageStart = (address: number): number => Math.floor(address / PAGE) * PAGE;

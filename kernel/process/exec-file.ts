@@ -53,7 +53,10 @@ export interface Program extends Image {
 export function findProgram(kernel: Kernel, task: Task, request: ExecRequest): Program | Failure {
   let { argv } = request;
   let path = request.path;
-  let opened = request.file === null ? openForExec(kernel, task, request.base, path, request.noFollow) : takeFile(kernel, task, request.file);
+  let opened =
+    request.file === null
+      ? openForExec(kernel, task, request.base, path, request.noFollow)
+      : takeFile(kernel, task, request.file);
   for (let depth = 0; ; depth++) {
     if (failed(opened)) return opened;
     const file = opened;
@@ -85,7 +88,13 @@ function giveBack(kernel: Kernel, file: OpenFile, why: Failure): Failure {
   return why;
 }
 
-function openForExec(kernel: Kernel, task: Task, base: Path | null, text: string, noFollow: boolean): OpenFile | Failure {
+function openForExec(
+  kernel: Kernel,
+  task: Task,
+  base: Path | null,
+  text: string,
+  noFollow: boolean,
+): OpenFile | Failure {
   if (text === '') return ENOENT;
   const path = walkPath(kernel, task, base, text, { follow: !noFollow });
   if (failed(path)) return path;
@@ -108,14 +117,25 @@ function takeFile(kernel: Kernel, task: Task, file: OpenFile): OpenFile | Failur
 }
 
 /** Up to `length` bytes; fewer at the end of the file. */
-function readBytesAt(kernel: Kernel, task: Task, file: OpenFile, position: number, length: number): Uint8Array | Failure {
+function readBytesAt(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  position: number,
+  length: number,
+): Uint8Array | Failure {
   const bytes = new Uint8Array(length);
   if (position >= Number.MAX_SAFE_INTEGER) return bytes.subarray(0, 0);
   const count = readFile(kernel, task, file, { kind: 'kernel', bytes }, position);
   return failed(count) ? count : bytes.subarray(0, count);
 }
 
-function readProgram(kernel: Kernel, task: Task, file: OpenFile, head: Uint8Array): Omit<Program, 'argv' | 'execName'> | Failure {
+function readProgram(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  head: Uint8Array,
+): Omit<Program, 'argv' | 'execName'> | Failure {
   const header = parseElfHeader(head);
   if (failed(header)) return header;
   const segments = readSegments(kernel, task, file, header, ENOEXEC);
@@ -127,7 +147,13 @@ function readProgram(kernel: Kernel, task: Task, file: OpenFile, head: Uint8Arra
   return { file, header, loads, loader, executableStack: wantsExecutableStack(segments) };
 }
 
-function readSegments(kernel: Kernel, task: Task, file: OpenFile, header: ElfHeader, bad: Failure): Segment[] | Failure {
+function readSegments(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  header: ElfHeader,
+  bad: Failure,
+): Segment[] | Failure {
   const size = segmentsSize(header);
   const bytes = readBytesAt(kernel, task, file, header.phoff, size);
   if (failed(bytes)) return bytes;
@@ -158,4 +184,3 @@ function readLoader(kernel: Kernel, task: Task, file: OpenFile): Image | Failure
   if (failed(segments)) return segments;
   return { file, header, loads: loadSegments(segments) };
 }
-

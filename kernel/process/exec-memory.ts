@@ -57,7 +57,12 @@ export interface MemoryRequest {
 }
 
 /** Builds it all; on any failure, BLOCKED too, nothing is left. */
-export function buildMemory(kernel: Kernel, task: Task, program: Program, request: MemoryRequest): NewMemory | Failure {
+export function buildMemory(
+  kernel: Kernel,
+  task: Task,
+  program: Program,
+  request: MemoryRequest,
+): NewMemory | Failure {
   const mm = newMm(kernel);
   if (failed(mm)) return mm;
   const built = fillMemory(kernel, task, mm, program, request);
@@ -71,7 +76,13 @@ function randomPages(kernel: Kernel, request: MemoryRequest, pages: number): num
   return (random32(kernel.random) % pages) * PAGE;
 }
 
-function fillMemory(kernel: Kernel, task: Task, mm: Mm, program: Program, request: MemoryRequest): NewMemory | Failure {
+function fillMemory(
+  kernel: Kernel,
+  task: Task,
+  mm: Mm,
+  program: Program,
+  request: MemoryRequest,
+): NewMemory | Failure {
   const stackTop = USER_END - randomPages(kernel, request, STACK_RANDOM_PAGES);
   mm.mmapBase = mmapBase(kernel, task, request);
   const placed = mapProgram(kernel, task, mm, program, request);
@@ -101,7 +112,13 @@ interface Placed {
   readonly bias: number;
 }
 
-function mapProgram(kernel: Kernel, task: Task, mm: Mm, program: Program, request: MemoryRequest): Placed | Failure {
+function mapProgram(
+  kernel: Kernel,
+  task: Task,
+  mm: Mm,
+  program: Program,
+  request: MemoryRequest,
+): Placed | Failure {
   const { header, loads, loader } = program;
   const bias = header.kind === 'fixed' ? 0 : programBias(kernel, mm, loads, loader !== null, request);
   if (failed(bias)) return bias;
@@ -118,7 +135,13 @@ function mapProgram(kernel: Kernel, task: Task, mm: Mm, program: Program, reques
 }
 
 /** How far a relocatable program is moved. One without a loader (static PIE, ld.so itself) goes where maps go. */
-function programBias(kernel: Kernel, mm: Mm, loads: readonly Segment[], hasLoader: boolean, request: MemoryRequest): number | Failure {
+function programBias(
+  kernel: Kernel,
+  mm: Mm,
+  loads: readonly Segment[],
+  hasLoader: boolean,
+  request: MemoryRequest,
+): number | Failure {
   const first = loads[0];
   if (first === undefined) return 0;
   const size = totalMappingSize(loads);
@@ -134,7 +157,12 @@ function programBias(kernel: Kernel, mm: Mm, loads: readonly Segment[], hasLoade
   return failed(base) ? base : pageStart(base) - pageStart(first.vaddr);
 }
 
-function mapLoader(kernel: Kernel, task: Task, mm: Mm, loader: Image): { readonly entry: number; readonly base: number } | Failure {
+function mapLoader(
+  kernel: Kernel,
+  task: Task,
+  mm: Mm,
+  loader: Image,
+): { readonly entry: number; readonly base: number } | Failure {
   const { header, loads, file } = loader;
   const first = loads[0];
   if (first === undefined) return EINVAL;
@@ -149,7 +177,14 @@ function mapLoader(kernel: Kernel, task: Task, mm: Mm, loader: Image): { readonl
 }
 
 /** Maps what the segments say; gives the end of the last byte of memory. */
-function mapSegments(kernel: Kernel, task: Task, mm: Mm, file: OpenFile, loads: readonly Segment[], bias: number): number | Failure {
+function mapSegments(
+  kernel: Kernel,
+  task: Task,
+  mm: Mm,
+  file: OpenFile,
+  loads: readonly Segment[],
+  bias: number,
+): number | Failure {
   let end = 0;
   for (const segment of loads) {
     const start = segment.vaddr + bias;
@@ -163,7 +198,14 @@ function mapSegments(kernel: Kernel, task: Task, mm: Mm, file: OpenFile, loads: 
 }
 
 /** File pages, then zeroes: in the last file page behind the file's part, and in pages of their own. */
-function mapSegment(kernel: Kernel, task: Task, mm: Mm, file: OpenFile, segment: Segment, start: number): number | Failure {
+function mapSegment(
+  kernel: Kernel,
+  task: Task,
+  mm: Mm,
+  file: OpenFile,
+  segment: Segment,
+  start: number,
+): number | Failure {
   const protection =
     ((segment.flags & PF.R) === 0 ? 0 : PROT.read) |
     ((segment.flags & PF.W) === 0 ? 0 : PROT.write) |
@@ -247,7 +289,8 @@ function fillStack(
     auxv: auxiliaryVector(program, request, addresses),
     gap: request.randomize ? randomBelow(kernel.random, STACK_SHIFT_BYTES) : 0,
   }); // prettier-ignore
-  const length = pageEnd(stack.bytes.length) + Math.min(STACK_EXPAND, pageEnd(rlimitOf(task.process, RLIMIT.STACK)));
+  const length =
+    pageEnd(stack.bytes.length) + Math.min(STACK_EXPAND, pageEnd(rlimitOf(task.process, RLIMIT.STACK)));
   const execute = program.executableStack ? PROT.execute : 0;
   const mapped = mapMemory(kernel, mm, {
     address: top - length, length, protection: PROT.read | PROT.write | execute, name: '[stack]',
@@ -266,7 +309,11 @@ function fillStack(
 }
 
 /** In Linux's order, up to AT_SECURE; the rest points into the stack. */
-function auxiliaryVector(program: Program, request: MemoryRequest, { vdso, bias, base }: Addresses): [tag: number, value: number][] {
+function auxiliaryVector(
+  program: Program,
+  request: MemoryRequest,
+  { vdso, bias, base }: Addresses,
+): [tag: number, value: number][] {
   const { header, loads } = program;
   const { uid, euid, gid, egid } = request.credentials;
   const headers = programHeadersAddress(header, loads);
@@ -277,4 +324,3 @@ function auxiliaryVector(program: Program, request: MemoryRequest, { vdso, bias,
     [AT.SECURE, request.secure ? 1 : 0],
   ]; // prettier-ignore
 }
-

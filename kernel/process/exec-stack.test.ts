@@ -7,7 +7,15 @@ const top = 0x7fff_ffff_f000;
 const random = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
 
 function stackOf(argv: readonly string[], envp: readonly string[], gap = 0) {
-  const stack = buildStack({ top, fileName: '/bin/prog', argv, envp, auxv: [[AT.PAGESZ, 4096]], random, gap });
+  const stack = buildStack({
+    top,
+    fileName: '/bin/prog',
+    argv,
+    envp,
+    auxv: [[AT.PAGESZ, 4096]],
+    random,
+    gap,
+  });
   const word = (address: number): number => get64(stack.bytes, address - stack.sp);
   const text = (address: number): string => {
     const rest = latin1(stack.bytes.subarray(address - stack.sp));
@@ -27,7 +35,10 @@ function auxvOf(stack: ReturnType<typeof stackOf>, from: number): Map<number, nu
 describe('the first stack', () => {
   it.each([
     [['prog'], []],
-    [['prog', 'a b', ''], ['A=1', 'PATH=/bin:/usr/bin']],
+    [
+      ['prog', 'a b', ''],
+      ['A=1', 'PATH=/bin:/usr/bin'],
+    ],
     [Array.from({ length: 99 }, (_, i) => `${i}`), ['X=y']],
   ])('holds argc, argv, envp and auxv where the ABI wants them: %j', (argv, envp) => {
     const stack = stackOf(argv, envp, 1234);
@@ -49,7 +60,9 @@ describe('the first stack', () => {
 
   it('keeps strings in one piece below the file name, which ends 8 bytes below the top', () => {
     const stack = stackOf(['a', 'bc'], ['D=e']);
-    expect(latin1(stack.bytes.subarray(stack.argStart - stack.sp, stack.envEnd - stack.sp))).toBe('a\0bc\0D=e\0');
+    expect(latin1(stack.bytes.subarray(stack.argStart - stack.sp, stack.envEnd - stack.sp))).toBe(
+      'a\0bc\0D=e\0',
+    );
     expect(stack.argEnd).toBe(stack.envStart);
     expect(stack.text(stack.envEnd)).toBe('/bin/prog');
     expect(stack.envEnd + '/bin/prog'.length + 1 + 8).toBe(top);

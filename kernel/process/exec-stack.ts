@@ -34,7 +34,8 @@ export interface InitialStack {
 }
 
 const PLATFORM = 'x86_64';
-const bytesOf = (strings: readonly string[]): number => strings.reduce((sum, text) => sum + text.length + 1, 0);
+const bytesOf = (strings: readonly string[]): number =>
+  strings.reduce((sum, text) => sum + text.length + 1, 0);
 const alignDown = (value: number): number => Math.floor(value / 16) * 16;
 
 export function buildStack(request: StackRequest): InitialStack {

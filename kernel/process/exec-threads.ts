@@ -64,4 +64,3 @@ export function becomeLeader(kernel: Kernel, task: Task): void {
   task.state = 'dead';
   wakeTask(kernel, leader);
 }
-

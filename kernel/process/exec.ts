@@ -91,10 +91,19 @@ function runProgram(kernel: Kernel, task: Task, request: ExecRequest, program: P
   return 0;
 }
 
-function newCredentials(kernel: Kernel, task: Task, file: OpenFile): { readonly now: Credentials; readonly secure: boolean } {
+function newCredentials(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+): { readonly now: Credentials; readonly secure: boolean } {
   const { uid, gid, mode } = file.inode;
   const mountFlags = kernel.vfs.mounts.get(file.mount)?.flags ?? 0;
-  return credentialsAfterExec(task.credentials, { uid, gid, mode, allowsSetId: (mountFlags & MS.NOSUID) === 0 });
+  return credentialsAfterExec(task.credentials, {
+    uid,
+    gid,
+    mode,
+    allowsSetId: (mountFlags & MS.NOSUID) === 0,
+  });
 }
 
 /** The last things that can wait: other threads' end, and what the old memory's futexes are owed. */
@@ -106,7 +115,13 @@ function makeWay(kernel: Kernel, task: Task): 0 | Failure {
 }
 
 /** The point of no return. */
-function changeOver(kernel: Kernel, task: Task, program: Program, memory: NewMemory, credentials: Credentials): void {
+function changeOver(
+  kernel: Kernel,
+  task: Task,
+  program: Program,
+  memory: NewMemory,
+  credentials: Credentials,
+): void {
   const { process } = task;
   charge(kernel, 'exec');
   const oldTid = task.tid;
@@ -126,7 +141,8 @@ function changeOver(kernel: Kernel, task: Task, program: Program, memory: NewMem
   const changed = old.euid !== credentials.euid || old.egid !== credentials.egid;
   if (changed) process.deathSignal = 0;
   const unreadable = failed(checkPermission(kernel, task, program.file.inode, MAY_READ));
-  memory.mm.dumpable = !changed && credentials.uid === credentials.euid && credentials.gid === credentials.egid && !unreadable;
+  memory.mm.dumpable =
+    !changed && credentials.uid === credentials.euid && credentials.gid === credentials.egid && !unreadable;
   task.credentials = credentials;
   task.comm = program.execName.slice(program.execName.lastIndexOf('/') + 1).slice(0, COMM_MAX);
   task.rseq = null;
@@ -178,4 +194,3 @@ function startRegisters(kernel: Kernel, task: Task, memory: NewMemory): void {
   task.context = context;
   loadContext(kernel.machine, kernel.cpu, context);
 }
-

@@ -1,7 +1,13 @@
 // What a thread owes its fellows when it ends (kernel/futex/core.c exit_robust_list, kernel/fork.c mm_release): locks on its
 // robust list are marked "owner died", and the word of CLONE_CHILD_CLEARTID is cleared and its waiter woken.
 import { BLOCKED, failed, type Failure } from '../abi/errno.ts';
-import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_LIST_HEAD_BYTES, ROBUST_LIST_LIMIT } from '../abi/futex.ts';
+import {
+  FUTEX_OWNER_DIED,
+  FUTEX_TID_MASK,
+  FUTEX_WAITERS,
+  ROBUST_LIST_HEAD_BYTES,
+  ROBUST_LIST_LIMIT,
+} from '../abi/futex.ts';
 import { get64, getSigned64 } from '../lib/bytes.ts';
 import { loadUser32, readUser, storeUser32 } from '../mm/user-memory.ts';
 import type { Task } from '../sched/task.ts';
@@ -53,7 +59,12 @@ const lockOf = (entry: number): { address: number; inherits: boolean } => ({
   inherits: entry % 2 === 1,
 });
 
-function ownerDied(kernel: Kernel, task: Task, address: number, place: 'on list' | 'pending'): number | Failure {
+function ownerDied(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  place: 'on list' | 'pending',
+): number | Failure {
   const word = loadUser32(kernel, task, address);
   if (failed(word)) return word;
   const owner = word & FUTEX_TID_MASK;

@@ -109,6 +109,7 @@ function panicWithoutInit(kernel: Kernel, process: Process, waitStatus: number):
 /** The last thread is gone. */
 function endProcess(kernel: Kernel, process: Process): void {
   process.dead = true;
+  if (process.groupExit !== null) process.exitStatus = process.groupExit.status;
   cancelItimers(kernel, process);
   deletePosixTimers(kernel, process);
   terminalProcessExited(kernel, process);
@@ -139,14 +140,23 @@ function passChildrenOn(kernel: Kernel, process: Process): void {
 }
 
 function findReaper(kernel: Kernel, process: Process): Process {
-  for (let next = findProcess(kernel, process.parent); next !== undefined; next = findProcess(kernel, next.parent)) {
+  for (
+    let next = findProcess(kernel, process.parent);
+    next !== undefined;
+    next = findProcess(kernel, next.parent)
+  ) {
     if (next.childSubreaper && !next.dead) return next;
   }
   return findProcess(kernel, kernel.process.initPid) ?? process;
 }
 
 /** A group that loses its last tie to its session while a member is stopped gets SIGHUP and SIGCONT (kill_orphaned_pgrp). */
-function warnOrphanedGroup(kernel: Kernel, process: Process, parent: Process | undefined, leaving: Process | null): void {
+function warnOrphanedGroup(
+  kernel: Kernel,
+  process: Process,
+  parent: Process | undefined,
+  leaving: Process | null,
+): void {
   if (parent === undefined || parent.pgid === process.pgid || parent.sid !== process.sid) return;
   if (!hasStoppedMember(kernel, process.pgid) || !isOrphanedGroup(kernel, process.pgid, leaving)) return;
   signalGroup(kernel, process.pgid, kernelSignal(SIGHUP));
@@ -175,4 +185,3 @@ export function killProcess(kernel: Kernel, process: Process, signal = SIGKILL):
   process.groupExit ??= { status: killedStatus(signal) };
   for (const thread of threadsOf(kernel, process)) killThread(kernel, thread);
 }
-

@@ -118,7 +118,13 @@ function memoryForChild(kernel: Kernel, task: Task, request: ForkRequest, tid: T
   return BLOCKED;
 }
 
-function writeTids(kernel: Kernel, task: Task, request: ForkRequest, tid: Tid, childMm: Mm): number | Failure {
+function writeTids(
+  kernel: Kernel,
+  task: Task,
+  request: ForkRequest,
+  tid: Tid,
+  childMm: Mm,
+): number | Failure {
   if (hasFlag(request.flags, CLONE.PARENT_SETTID)) {
     if (storeUser32(kernel, task, request.parentTid, tid) === BLOCKED) return BLOCKED;
   }
@@ -185,4 +191,3 @@ function clearHandlers(sighand: SignalHandlers): void {
 export function vforkIsOver(kernel: Kernel, parent: Task, child: Tid): boolean {
   return kernel.tasks.get(child)?.vforkParent !== parent.tid;
 }
-

@@ -37,7 +37,12 @@ export const newFutexState = (): FutexState => ({
 export type FutexSharing = 'private' | 'shared';
 
 /** What identifies the word at an address. */
-export function futexKey(kernel: Kernel, task: Task, address: number, sharing: FutexSharing): string | Failure {
+export function futexKey(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  sharing: FutexSharing,
+): string | Failure {
   if (address % 4 !== 0) return EINVAL;
   const { mm } = task;
   if (mm === null) return EFAULT;
@@ -96,7 +101,8 @@ export function futexWait(
   if (data.queued) {
     if (!kernel.process.futexes.waiters.has(task.tid)) return 0;
     if (deadlinePassed(kernel, task)) return giveUp(kernel, task, data, ETIMEDOUT);
-    if (signalPending(task)) return giveUp(kernel, task, data, deadlineNs === Infinity ? ERESTARTSYS : ERESTARTNOHAND);
+    if (signalPending(task))
+      return giveUp(kernel, task, data, deadlineNs === Infinity ? ERESTARTSYS : ERESTARTNOHAND);
     return sleepOnAll(kernel, task, [], 'futex_wait_queue');
   }
   const key = futexKey(kernel, task, address, sharing);
@@ -119,7 +125,12 @@ function giveUp(kernel: Kernel, task: Task, data: WaitData, reason: Failure): Fa
 }
 
 /** Wakes at most `count` waiters whose bitset meets ours; gives how many. */
-export function futexWake(kernel: Kernel, key: string, count: number, bitset = FUTEX_BITSET_MATCH_ANY): number | Failure {
+export function futexWake(
+  kernel: Kernel,
+  key: string,
+  count: number,
+  bitset = FUTEX_BITSET_MATCH_ANY,
+): number | Failure {
   const state = kernel.process.futexes;
   let woken = 0;
   for (const tid of [...(state.queues.get(key) ?? [])]) {
@@ -141,7 +152,13 @@ function wakeWaiter(kernel: Kernel, tid: Tid): void {
 }
 
 /** FUTEX_REQUEUE: wakes some and moves others to a second word; gives woken plus moved. */
-export function futexRequeue(kernel: Kernel, from: string, to: string, wake: number, move: number): number | Failure {
+export function futexRequeue(
+  kernel: Kernel,
+  from: string,
+  to: string,
+  wake: number,
+  move: number,
+): number | Failure {
   const state = kernel.process.futexes;
   const woken = futexWake(kernel, from, wake);
   if (failed(woken)) return woken;
@@ -197,7 +214,12 @@ export function futexLock(
 }
 
 /** FUTEX_UNLOCK_PI: the first waiter becomes the owner. */
-export function futexUnlock(kernel: Kernel, task: Task, address: number, sharing: FutexSharing): number | Failure {
+export function futexUnlock(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  sharing: FutexSharing,
+): number | Failure {
   const key = futexKey(kernel, task, address, sharing);
   if (failed(key)) return key;
   const word = loadUser32(kernel, task, address);

@@ -55,7 +55,8 @@ function setRealTimer(kernel: Kernel, process: Process, { valueNs, intervalNs }:
   if (itimers.realTimer !== 0) cancelTimer(kernel, itimers.realTimer);
   itimers.real = valueNs === 0 || valueNs === Infinity ? 0 : now(kernel) + valueNs;
   itimers.realIntervalNs = intervalNs;
-  itimers.realTimer = itimers.real === 0 ? 0 : addTimer(kernel, itimers.real, { kind: 'itimer-real', pid: process.pid });
+  itimers.realTimer =
+    itimers.real === 0 ? 0 : addTimer(kernel, itimers.real, { kind: 'itimer-real', pid: process.pid });
 }
 
 timerActions['itimer-real'] = (kernel, action) => {
@@ -84,11 +85,13 @@ export function cancelItimers(kernel: Kernel, process: Process): void {
 export function checkItimers(kernel: Kernel, process: Process): void {
   const { itimers } = process;
   if (itimers.virtualNs !== 0 && cpuNs(kernel, process, 'virtual') >= itimers.virtualNs) {
-    itimers.virtualNs = itimers.virtualIntervalNs === 0 ? 0 : cpuNs(kernel, process, 'virtual') + itimers.virtualIntervalNs;
+    itimers.virtualNs =
+      itimers.virtualIntervalNs === 0 ? 0 : cpuNs(kernel, process, 'virtual') + itimers.virtualIntervalNs;
     signalProcess(kernel, process, kernelSignal(SIGVTALRM));
   }
   if (itimers.profNs !== 0 && cpuNs(kernel, process, 'prof') >= itimers.profNs) {
-    itimers.profNs = itimers.profIntervalNs === 0 ? 0 : cpuNs(kernel, process, 'prof') + itimers.profIntervalNs;
+    itimers.profNs =
+      itimers.profIntervalNs === 0 ? 0 : cpuNs(kernel, process, 'prof') + itimers.profIntervalNs;
     signalProcess(kernel, process, kernelSignal(SIGPROF));
   }
 }

@@ -34,7 +34,11 @@ export function notifyParent(kernel: Kernel, process: Process): 'reap' | 'zombie
     const { code, status } = childCode(process.exitStatus);
     const uid = kernel.tasks.get(process.pid)?.credentials.uid ?? 0;
     const { userNs, systemNs } = process.goneUsage;
-    signalProcess(kernel, parent, newSignalInfo(signal, code, { pid: process.pid, uid, status, userNs, systemNs }));
+    signalProcess(
+      kernel,
+      parent,
+      newSignalInfo(signal, code, { pid: process.pid, uid, status, userNs, systemNs }),
+    );
   }
   wakeUp(kernel, parent.childExit);
   return fate;

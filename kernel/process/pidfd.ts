@@ -18,7 +18,8 @@ interface PidfdData {
   readonly process: Process;
 }
 
-const isPidfdData = (data: unknown): data is PidfdData => typeof data === 'object' && data !== null && 'process' in data;
+const isPidfdData = (data: unknown): data is PidfdData =>
+  typeof data === 'object' && data !== null && 'process' in data;
 
 fileOperations[NAME] = {
   poll(_kernel, file) {
@@ -40,7 +41,12 @@ export function processOfPidfd(task: Task, fd: number): Process | Failure {
   return processBehind(file) ?? EBADF;
 }
 
-export function openPidfd(kernel: Kernel, task: Task, process: Process, nonBlocking: boolean): number | Failure {
+export function openPidfd(
+  kernel: Kernel,
+  task: Task,
+  process: Process,
+  nonBlocking: boolean,
+): number | Failure {
   const flags = O.RDWR | (nonBlocking ? O.NONBLOCK : 0);
   const file = newAnonymousFile(kernel, NAME, { process }, flags);
   if (failed(file)) return file;

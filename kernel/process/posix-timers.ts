@@ -60,7 +60,10 @@ export function setPosixTimer(
     timer.atNs = absolute ? setting.valueNs : timerNow(kernel, task, timer) + setting.valueNs;
     return 0;
   }
-  timer.atNs = Math.max(1, absolute ? monotonicWhen(kernel, base, setting.valueNs) : now(kernel) + setting.valueNs);
+  timer.atNs = Math.max(
+    1,
+    absolute ? monotonicWhen(kernel, base, setting.valueNs) : now(kernel) + setting.valueNs,
+  );
   if (timer.atNs !== Infinity) timer.timer = arm(kernel, task.process, timer);
   return 0;
 }

@@ -35,7 +35,13 @@ function update(kernel: Kernel, task: Task, address: number, signature: number):
   return writeUser(kernel, task, address + RSEQ_CPU_ID_START, cpu);
 }
 
-function leaveSection(kernel: Kernel, task: Task, address: number, sectionAddress: number, signature: number): number | Failure {
+function leaveSection(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  sectionAddress: number,
+  signature: number,
+): number | Failure {
   const section = readUser(kernel, task, sectionAddress, RSEQ_CS_BYTES);
   if (failed(section)) return section;
   const start = get64(section, 8);

@@ -15,7 +15,9 @@ export const isSignalNumber = (signal: number): boolean => signal >= 0 && signal
 export function checkSend(kernel: Kernel, sender: Task, target: Task, signal: number): number | Failure {
   if (!isSignalNumber(signal)) return EINVAL;
   if (maySignal(sender, target)) return 0;
-  return signal === SIGCONT && sender.process.sid === target.process.sid && kernel.tasks.has(target.tid) ? 0 : EPERM;
+  return signal === SIGCONT && sender.process.sid === target.process.sid && kernel.tasks.has(target.tid)
+    ? 0
+    : EPERM;
 }
 
 /** Signal 0 only checks. */
@@ -50,7 +52,12 @@ export function killEverybody(kernel: Kernel, sender: Task, info: SignalInfo): n
   return result === ESRCH ? 0 : result;
 }
 
-function killAll(kernel: Kernel, sender: Task, members: readonly Process[], info: SignalInfo): number | Failure {
+function killAll(
+  kernel: Kernel,
+  sender: Task,
+  members: readonly Process[],
+  info: SignalInfo,
+): number | Failure {
   let result: number | Failure = ESRCH;
   let reached = false;
   for (const process of members) {

@@ -21,19 +21,27 @@ export function formatLogLine(line: LogLine): string {
 
 /** The newest lines since the last clear that fit, for SYSLOG_ACTION_READ_ALL. */
 export function readWholeLog(kernel: Kernel, length: number): Uint8Array {
-  const lines = kernel.log.lines.filter(({ sequence }) => sequence >= kernel.process.logClearedAt).map(formatLogLine);
+  const lines = kernel.log.lines
+    .filter(({ sequence }) => sequence >= kernel.process.logClearedAt)
+    .map(formatLogLine);
   let total = 0;
   let first = lines.length;
   while (first > 0 && total + (lines[first - 1]?.length ?? 0) <= length) total += lines[--first]?.length ?? 0;
   return bytesOfLatin1(lines.slice(first).join(''));
 }
 
-const unread = (kernel: Kernel): LogLine[] => kernel.log.lines.filter(({ sequence }) => sequence >= kernel.process.logReadAt);
+const unread = (kernel: Kernel): LogLine[] =>
+  kernel.log.lines.filter(({ sequence }) => sequence >= kernel.process.logReadAt);
 
-export const unreadBytes = (kernel: Kernel): number => unread(kernel).reduce((sum, line) => sum + formatLogLine(line).length, 0);
+export const unreadBytes = (kernel: Kernel): number =>
+  unread(kernel).reduce((sum, line) => sum + formatLogLine(line).length, 0);
 
 /** SYSLOG_ACTION_READ: takes the oldest unread lines, or sleeps. The caller calls tookLog when they have been handed over. */
-export function readNewLog(kernel: Kernel, task: Task, length: number): { bytes: Uint8Array; next: number } | Failure {
+export function readNewLog(
+  kernel: Kernel,
+  task: Task,
+  length: number,
+): { bytes: Uint8Array; next: number } | Failure {
   let text = '';
   let next = kernel.process.logReadAt;
   for (const line of unread(kernel)) {

@@ -1,5 +1,5 @@
 // Vectors of strings in user memory: argv and envp of execve.
-import { E2BIG, EFAULT, failed, type Failure } from '../abi/errno.ts';
+import { E2BIG, EFAULT, ENAMETOOLONG, failed, type Failure } from '../abi/errno.ts';
 import { loadUserBig, readUserString } from '../mm/user-memory.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
@@ -22,8 +22,8 @@ export function readStringVector(kernel: Kernel, task: Task, address: number): s
     if (pointer === 0n) return strings;
     if (pointer >= USER_END) return EFAULT;
     const text = readUserString(kernel, task, Number(pointer), STRING_MAX);
+    if (text === ENAMETOOLONG) return E2BIG;
     if (failed(text)) return text;
-    if (text.length >= STRING_MAX) return E2BIG;
     total += text.length + 9;
     if (total > TOTAL_MAX) return E2BIG;
     strings.push(text);

@@ -26,11 +26,14 @@ function find(name: string): { value: number; size: number } | undefined {
 }
 
 describe('the vDSO', () => {
-  it.each(['clock_gettime', 'gettimeofday', 'time', 'getcpu', 'clock_getres'])('exports %s under both names', (name) => {
-    const found = find(`__vdso_${name}`);
-    expect(found).toEqual(find(name));
-    expect(image[(found?.value ?? 0) + (found?.size ?? 0) - 1]).toBe(0xc3); // ends in ret
-  });
+  it.each(['clock_gettime', 'gettimeofday', 'time', 'getcpu', 'clock_getres'])(
+    'exports %s under both names',
+    (name) => {
+      const found = find(`__vdso_${name}`);
+      expect(found).toEqual(find(name));
+      expect(image[(found?.value ?? 0) + (found?.size ?? 0) - 1]).toBe(0xc3); // ends in ret
+    },
+  );
 
   it('has the version that programs ask for', () => {
     const define = (dynamic.get(0x6fff_fffc) ?? 0) + 28;

@@ -35,7 +35,11 @@ export interface ChildReport {
 }
 
 /** Looks only: the caller writes the report to user memory and then calls finishWait. 'none': WNOHANG and nothing yet. */
-export function waitForChild(kernel: Kernel, task: Task, request: WaitRequest): ChildReport | 'none' | Failure {
+export function waitForChild(
+  kernel: Kernel,
+  task: Task,
+  request: WaitRequest,
+): ChildReport | 'none' | Failure {
   if (isOn(kernel, schedProcessWait)) {
     emit(kernel, schedProcessWait, { comm: task.comm, pid: request.id, prio: priorityOf(task) });
   }
@@ -52,7 +56,8 @@ export function waitForChild(kernel: Kernel, task: Task, request: WaitRequest): 
 }
 
 function childrenFor(kernel: Kernel, process: Process, request: WaitRequest): Process[] {
-  const pids = request.who === 'pid' ? [request.id].filter((pid) => process.children.has(pid)) : [...process.children];
+  const pids =
+    request.who === 'pid' ? [request.id].filter((pid) => process.children.has(pid)) : [...process.children];
   return pids.map((pid) => findProcess(kernel, pid)).filter((child) => child !== undefined);
 }
 
@@ -68,16 +73,40 @@ function reportOf(kernel: Kernel, child: Process, options: number): ChildReport 
   if (child.dead) {
     if ((options & WAIT.EXITED) === 0) return undefined;
     const { code, status: value } = childCode(child.exitStatus);
-    return { pid: child.pid, uid, status: child.exitStatus, code, value, usage: wholeUsage(child), kind: 'exited' };
+    return {
+      pid: child.pid,
+      uid,
+      status: child.exitStatus,
+      code,
+      value,
+      usage: wholeUsage(child),
+      kind: 'exited',
+    };
   }
   if (child.stopped !== null && !child.stopped.reported && (options & WAIT.UNTRACED) !== 0) {
     const { signal } = child.stopped;
     const usage = usageOfProcess(kernel, child);
-    return { pid: child.pid, uid, status: stoppedStatus(signal), code: CLD_STOPPED, value: signal, usage, kind: 'stopped' };
+    return {
+      pid: child.pid,
+      uid,
+      status: stoppedStatus(signal),
+      code: CLD_STOPPED,
+      value: signal,
+      usage,
+      kind: 'stopped',
+    };
   }
   if (child.continued && (options & WAIT.CONTINUED) !== 0) {
     const usage = usageOfProcess(kernel, child);
-    return { pid: child.pid, uid, status: CONTINUED_STATUS, code: CLD_CONTINUED, value: SIGCONT, usage, kind: 'continued' };
+    return {
+      pid: child.pid,
+      uid,
+      status: CONTINUED_STATUS,
+      code: CLD_CONTINUED,
+      value: SIGCONT,
+      usage,
+      kind: 'continued',
+    };
   }
   return undefined;
 }

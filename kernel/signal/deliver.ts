@@ -69,7 +69,12 @@ function deliverOne(kernel: Kernel, task: Task): 'delivered' | 'none' | 'away' {
 }
 
 /** SIG_DFL: the signal ends the process or stops it. */
-function takeDefault(kernel: Kernel, task: Task, signal: number, take: () => SignalInfo): 'delivered' | 'away' {
+function takeDefault(
+  kernel: Kernel,
+  task: Task,
+  signal: number,
+  take: () => SignalInfo,
+): 'delivered' | 'away' {
   const { process } = task;
   const kind = defaultAction(signal);
   traceDelivery(kernel, signal, 0, SIG_DFL, 0);

@@ -8,7 +8,9 @@ import { altStackStatus, isOnAltStack } from './alt-stack.ts';
 import { placeFrame } from './frame.ts';
 import { newPendingSignals, newSignalInfo } from './state.ts';
 
-const registers = Array.from({ length: 18 }, (_, i) => BigInt.asUintN(64, BigInt(i) * 0x1111_1111_1111_1111n));
+const registers = Array.from({ length: 18 }, (_, i) =>
+  BigInt.asUintN(64, BigInt(i) * 0x1111_1111_1111_1111n),
+);
 const bytes = writeSignalFrame({
   restorer: 0x40_1000, stack: { address: 0x7000_0000, flags: 0, size: 8192 }, registers, errorCode: 6, vector: 14,
   cr2: 0x1234, fpstate: 0x7fff_0000_0040, mask: 0xffff_fffe_7fff_feffn,
@@ -52,7 +54,11 @@ describe('struct rt_sigframe', () => {
   it('reads back what it wrote', () => {
     const context = readUcontext(uc);
     expect(context.registers).toEqual(registers);
-    expect(context).toMatchObject({ fpstate: 0x7fff_0000_0040, mask: 0xffff_fffe_7fff_feffn, selectorsValid: true });
+    expect(context).toMatchObject({
+      fpstate: 0x7fff_0000_0040,
+      mask: 0xffff_fffe_7fff_feffn,
+      selectorsValid: true,
+    });
   });
 
   it.each([

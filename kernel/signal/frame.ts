@@ -44,7 +44,12 @@ export function placeFrame(task: Task, action: SignalAction, sp: number): FrameP
 }
 
 /** Writes the frame and sends the task into the handler. BLOCKED or EFAULT: nothing has changed. */
-export function enterHandler(kernel: Kernel, task: Task, info: SignalInfo, action: SignalAction): number | Failure {
+export function enterHandler(
+  kernel: Kernel,
+  task: Task,
+  info: SignalInfo,
+  action: SignalAction,
+): number | Failure {
   const { machine, cpu } = kernel;
   if ((action.flags & SA.RESTORER) === 0) return EFAULT;
   const place = placeFrame(task, action, readRegister(machine, cpu, REGISTER.rsp));
@@ -112,7 +117,13 @@ export function restoreFrame(kernel: Kernel, task: Task): bigint | Failure {
     const value = context.registers[i] ?? 0n;
     if (register === REGISTER.rax) rax = value;
     if (register !== REGISTER.rflags) writeRegisterBig(machine, cpu, register, value);
-    else writeRegisterBig(machine, cpu, register, (oldFlags & ~RESTORABLE_FLAGS) | (value & RESTORABLE_FLAGS) | FIXED_FLAGS);
+    else
+      writeRegisterBig(
+        machine,
+        cpu,
+        register,
+        (oldFlags & ~RESTORABLE_FLAGS) | (value & RESTORABLE_FLAGS) | FIXED_FLAGS,
+      );
   });
   loadFxsave(machine, cpu, fxsave);
   restoreAltStack(task, context.stack);
@@ -130,10 +141,10 @@ function readFxsave(kernel: Kernel, task: Task, address: number): Uint8Array | F
 /** As sigaltstack would do, but what it refuses is left out without a word. */
 function restoreAltStack(task: Task, stack: { address: number; size: number; flags: number }): void {
   const current = task.signals.altStack;
-  const same = stack.address === current.address && stack.size === current.size && stack.flags === current.flags;
+  const same =
+    stack.address === current.address && stack.size === current.size && stack.flags === current.flags;
   const mode = stack.flags % SS_AUTODISARM;
   if (same || mode > 2) return;
   if (mode === 2) task.signals.altStack = noAltStack();
   else if (stack.size >= 2048) task.signals.altStack = { ...stack };
 }
-

@@ -14,7 +14,10 @@ export function flushSignals(pending: Pending, set: bigint): void {
 }
 
 /** The signal that is handled next: private before shared, synchronous first, then the lowest number. 0: none. */
-export function nextSignal(task: Task, blocked: bigint): { readonly signal: number; readonly from: Pending } | null {
+export function nextSignal(
+  task: Task,
+  blocked: bigint,
+): { readonly signal: number; readonly from: Pending } | null {
   for (const from of [task.signals, task.process.shared]) {
     const set = from.pendingMask & ~blocked;
     if (set === 0n) continue;

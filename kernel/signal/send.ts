@@ -77,7 +77,8 @@ function send(kernel: Kernel, task: Task, info: SignalInfo, scope: 'process' | '
   if (!prepare(kernel, task, signal)) return trace(kernel, task, info, scope, IGNORED);
   const pending = scope === 'process' ? process.shared : task.signals;
   const bit = signalBit(signal);
-  if (signal < SIGRTMIN && (pending.pendingMask & bit) !== 0n) return trace(kernel, task, info, scope, ALREADY_PENDING);
+  if (signal < SIGRTMIN && (pending.pendingMask & bit) !== 0n)
+    return trace(kernel, task, info, scope, ALREADY_PENDING);
   if (signal !== SIGKILL) {
     const full = signal >= SIGRTMIN && pending.queue.length >= queueLimit(process);
     const queued = info.code !== SI_USER && info.code !== SI_KERNEL;
@@ -92,7 +93,13 @@ function send(kernel: Kernel, task: Task, info: SignalInfo, scope: 'process' | '
 
 const queueLimit = (process: Process): number => process.rlimits[RLIMIT.SIGPENDING]?.current ?? Infinity;
 
-function trace(kernel: Kernel, task: Task, info: SignalInfo, scope: 'process' | 'thread', result: number): number {
+function trace(
+  kernel: Kernel,
+  task: Task,
+  info: SignalInfo,
+  scope: 'process' | 'thread',
+  result: number,
+): number {
   if (!isOn(kernel, signalGenerate)) return 0;
   emit(kernel, signalGenerate, {
     sig: info.signal, errno: info.errno, code: info.code, comm: task.comm, pid: task.tid,
@@ -154,7 +161,8 @@ function threadThatWants(kernel: Kernel, leader: Task, signal: number): Task | u
 
 function wants(task: Task, signal: number): boolean {
   if ((task.signals.blocked & signalBit(signal) & ~UNBLOCKABLE) !== 0n) return false;
-  return !task.flags.exiting && task.state !== 'zombie' && task.state !== 'dead';
+  if (task.flags.exiting || task.state === 'zombie' || task.state === 'dead') return false;
+  return signal === SIGKILL || task.state !== 'stopped'; // a stopped thread looks at others once it is continued
 }
 
 /** Makes a thread end at its next way to user mode. */

@@ -57,7 +57,11 @@ export const newPendingSignals = (blocked: bigint): PendingSignals => ({
   altStack: { address: 0, size: 0, flags: 0 },
 });
 
-export const newSharedSignals = (): SharedSignals => ({ pendingMask: 0n, queue: [], arrived: newWaitQueue() });
+export const newSharedSignals = (): SharedSignals => ({
+  pendingMask: 0n,
+  queue: [],
+  arrived: newWaitQueue(),
+});
 
 /** A siginfo with the fields that matter; the others are 0. */
 export function newSignalInfo(signal: number, code: number, more: Partial<SignalInfo> = {}): SignalInfo {

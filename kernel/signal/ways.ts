@@ -12,7 +12,13 @@ export interface UpwardWays {
   dumpCore(kernel: Kernel, task: Task, signal: number): boolean | Failure;
   readUser(kernel: Kernel, task: Task, address: number, length: number): Uint8Array | Failure;
   writeUser(kernel: Kernel, task: Task, address: number, bytes: Uint8Array): number | Failure;
-  faultInUser(kernel: Kernel, task: Task, address: number, length: number, access: 'read' | 'write'): number | Failure;
+  faultInUser(
+    kernel: Kernel,
+    task: Task,
+    address: number,
+    length: number,
+    access: 'read' | 'write',
+  ): number | Failure;
 }
 
 const unset = (): never => {

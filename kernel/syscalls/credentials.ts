@@ -16,17 +16,40 @@ const NGROUPS_MAX = 65_536;
 
 const own = (task: Task): Credentials => task.credentials;
 
-export const getuid = syscall({ number: 102, name: 'getuid', args: {}, run: (_kernel, task) => own(task).uid });
-export const geteuid = syscall({ number: 107, name: 'geteuid', args: {}, run: (_kernel, task) => own(task).euid });
-export const getgid = syscall({ number: 104, name: 'getgid', args: {}, run: (_kernel, task) => own(task).gid });
-export const getegid = syscall({ number: 108, name: 'getegid', args: {}, run: (_kernel, task) => own(task).egid });
+export const getuid = syscall({
+  number: 102,
+  name: 'getuid',
+  args: {},
+  run: (_kernel, task) => own(task).uid,
+});
+export const geteuid = syscall({
+  number: 107,
+  name: 'geteuid',
+  args: {},
+  run: (_kernel, task) => own(task).euid,
+});
+export const getgid = syscall({
+  number: 104,
+  name: 'getgid',
+  args: {},
+  run: (_kernel, task) => own(task).gid,
+});
+export const getegid = syscall({
+  number: 108,
+  name: 'getegid',
+  args: {},
+  run: (_kernel, task) => own(task).egid,
+});
 
 /** New credentials take effect; a change of identity makes the memory undumpable and drops the death signal. */
 function commit(task: Task, changed: Credentials): number {
   const old = task.credentials;
   task.credentials = changed;
   const sameIdentity =
-    old.euid === changed.euid && old.egid === changed.egid && old.fsuid === changed.fsuid && old.fsgid === changed.fsgid;
+    old.euid === changed.euid &&
+    old.egid === changed.egid &&
+    old.fsuid === changed.fsuid &&
+    old.fsgid === changed.fsgid;
   if (!sameIdentity) {
     if (task.mm !== null) task.mm.dumpable = false;
     task.process.deathSignal = 0;
@@ -128,7 +151,12 @@ export const setresgid = syscall({
   },
 });
 
-function storeThree(kernel: Kernel, task: Task, addresses: readonly number[], values: readonly number[]): number | Failure {
+function storeThree(
+  kernel: Kernel,
+  task: Task,
+  addresses: readonly number[],
+  values: readonly number[],
+): number | Failure {
   for (const [i, address] of addresses.entries()) {
     const stored = storeUser32(kernel, task, address, values[i] ?? 0);
     if (failed(stored)) return stored;
@@ -163,7 +191,8 @@ export const setfsuid = syscall({
   run(_kernel, task, { uid }) {
     const old = own(task);
     const allowed = [old.uid, old.euid, old.suid, old.fsuid].includes(uid) || capable(task, CAP.SETUID);
-    if (uid !== UNCHANGED && allowed && uid !== old.fsuid) commit(task, afterFsuidChange(old, { ...old, fsuid: uid }));
+    if (uid !== UNCHANGED && allowed && uid !== old.fsuid)
+      commit(task, afterFsuidChange(old, { ...old, fsuid: uid }));
     return old.fsuid;
   },
 });
@@ -266,7 +295,8 @@ export const capset = syscall({
     };
     const [effective, permitted, inheritable] = [set(0), set(1), set(2)];
     const old = own(task);
-    if ((inheritable & ~(old.inheritable | old.permitted)) !== 0n && !capable(task, CAP.SETPCAP)) return EPERM;
+    if ((inheritable & ~(old.inheritable | old.permitted)) !== 0n && !capable(task, CAP.SETPCAP))
+      return EPERM;
     if ((inheritable & ~(old.inheritable | old.bounding)) !== 0n) return EPERM;
     if ((permitted & ~old.permitted) !== 0n || (effective & ~permitted) !== 0n) return EPERM;
     const ambient = old.ambient & permitted & inheritable;

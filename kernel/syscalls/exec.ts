@@ -1,12 +1,11 @@
 // execve and execveat.
-import { EBADF, ENOENT, failed, type Failure } from '../abi/errno.ts';
+import { EBADF, EINVAL, ENOENT, failed, type Failure } from '../abi/errno.ts';
 import { AT, AT_FDCWD } from '../abi/open-flags.ts';
 import { anyFileOf } from '../fs/vfs/file-table.ts';
 import { readUserString } from '../mm/user-memory.ts';
 import type { ExecRequest } from '../process/exec-file.ts';
 import { execTask } from '../process/exec.ts';
 import { readStringVector } from '../process/user-strings.ts';
-import { EINVAL, ENAMETOOLONG } from '../abi/errno.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
 import { FD, FLAGS, PATH, POINTER, syscall } from './declare.ts';
@@ -18,7 +17,12 @@ export const execve = syscall({
   name: 'execve',
   args: { path: PATH, argv: POINTER, envp: POINTER },
   run(kernel, task, { path, argv, envp }) {
-    return readAndExec(kernel, task, path, argv, envp, (text) => ({ base: null, file: null, shownName: text, noFollow: false }));
+    return readAndExec(kernel, task, path, argv, envp, (text) => ({
+      base: null,
+      file: null,
+      shownName: text,
+      noFollow: false,
+    }));
   },
 });
 
@@ -37,7 +41,8 @@ type Place = Pick<ExecRequest, 'base' | 'file' | 'shownName' | 'noFollow'>;
 /** Where execveat looks, and the /dev/fd name that the program sees. */
 function place(task: Task, directory: number, text: string, flags: number): Place | Failure {
   const noFollow = (flags & AT.SYMLINK_NOFOLLOW) !== 0;
-  if (text.startsWith('/') || directory === AT_FDCWD) return { base: null, file: null, shownName: text, noFollow };
+  if (text.startsWith('/') || directory === AT_FDCWD)
+    return { base: null, file: null, shownName: text, noFollow };
   const file = anyFileOf(task, directory);
   if (failed(file)) return file;
   if (text === '') {
@@ -45,7 +50,12 @@ function place(task: Task, directory: number, text: string, flags: number): Plac
     return { base: null, file, shownName: `/dev/fd/${directory}`, noFollow };
   }
   if (file.dentry === null) return EBADF;
-  return { base: { mount: file.mount, dentry: file.dentry }, file: null, shownName: `/dev/fd/${directory}/${text}`, noFollow };
+  return {
+    base: { mount: file.mount, dentry: file.dentry },
+    file: null,
+    shownName: `/dev/fd/${directory}/${text}`,
+    noFollow,
+  };
 }
 
 function readAndExec(
@@ -58,7 +68,6 @@ function readAndExec(
 ): number | Failure {
   const text = readUserString(kernel, task, path, PATH_MAX);
   if (failed(text)) return text;
-  if (text.length >= PATH_MAX) return ENAMETOOLONG;
   const where = placeOf(text);
   if (failed(where)) return where;
   const argv = readStringVector(kernel, task, argvAddress);

@@ -15,7 +15,12 @@ import { now } from '../time/clock.ts';
 import { INT, POINTER, SIZE, UINT, syscall } from './declare.ts';
 
 /** The absolute power-on time at which a wait ends; Infinity without a timeout. */
-function deadlineOf(kernel: Kernel, task: Task, address: number, kind: 'relative' | 'monotonic' | 'realtime'): number | Failure {
+function deadlineOf(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  kind: 'relative' | 'monotonic' | 'realtime',
+): number | Failure {
   if (address === 0) return Infinity;
   const bytes = readUser(kernel, task, address, TIMESPEC_BYTES);
   if (failed(bytes)) return bytes;
@@ -34,7 +39,8 @@ export const futex = syscall({
     const sharing: FutexSharing = (operation & FUTEX_PRIVATE_FLAG) === 0 ? 'shared' : 'private';
     const realtime = (operation & FUTEX_CLOCK_REALTIME) !== 0;
     const command = operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-    const takesRealtime = command === FUTEX.WAIT_BITSET || command === FUTEX.WAIT || command === FUTEX.LOCK_PI2;
+    const takesRealtime =
+      command === FUTEX.WAIT_BITSET || command === FUTEX.WAIT || command === FUTEX.LOCK_PI2;
     if (realtime && !takesRealtime) return ENOSYS;
     const count2 = timeout | 0; // REQUEUE and WAKE_OP pass a count in its place
     switch (command) {
@@ -75,7 +81,14 @@ export const futex = syscall({
   },
 });
 
-function wake(kernel: Kernel, task: Task, address: number, sharing: FutexSharing, count: number, bitset: number): number | Failure {
+function wake(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  sharing: FutexSharing,
+  count: number,
+  bitset: number,
+): number | Failure {
   if (bitset === 0) return EINVAL;
   const key = futexKey(kernel, task, address, sharing);
   if (failed(key)) return key;

@@ -16,7 +16,14 @@ import { INT, POINTER, UINT, syscall } from './declare.ts';
 const NR_OPEN = 1_048_576;
 
 /** Changes and shows a limit of a process, in Linux's order of checks (do_prlimit). */
-function changeLimit(kernel: Kernel, task: Task, target: Task, resource: number, set: number, old: number): number | Failure {
+function changeLimit(
+  kernel: Kernel,
+  task: Task,
+  target: Task,
+  resource: number,
+  set: number,
+  old: number,
+): number | Failure {
   if (resource >= RLIMIT_COUNT) return EINVAL;
   const limit = target.process.rlimits[resource];
   if (limit === undefined) return EINVAL;
@@ -66,7 +73,8 @@ export const prlimit64 = syscall({
   run(kernel, task, { pid, resource, set, old }) {
     const target = pid === 0 ? task : kernel.tasks.get(pid);
     if (target === undefined) return ESRCH;
-    if (target.process !== task.process && !sameUser(task, target) && !capable(task, CAP.SYS_RESOURCE)) return EPERM;
+    if (target.process !== task.process && !sameUser(task, target) && !capable(task, CAP.SYS_RESOURCE))
+      return EPERM;
     return changeLimit(kernel, task, target, resource, set, old);
   },
 });
@@ -75,7 +83,10 @@ export const prlimit64 = syscall({
 function sameUser(task: Task, target: Task): boolean {
   const { uid, gid } = task.credentials;
   const other = target.credentials;
-  return [other.euid, other.suid, other.uid].every((id) => id === uid) && [other.egid, other.sgid, other.gid].every((id) => id === gid);
+  return (
+    [other.euid, other.suid, other.uid].every((id) => id === uid) &&
+    [other.egid, other.sgid, other.gid].every((id) => id === gid)
+  );
 }
 
 function usageFor(kernel: Kernel, task: Task, who: number): Usage | undefined {

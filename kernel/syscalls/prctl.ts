@@ -1,10 +1,10 @@
 // prctl: attributes of the calling task and its process (kernel/sys.c).
-import { EFAULT, EINVAL, EPERM, failed, type Failure } from '../abi/errno.ts';
+import { EFAULT, EINVAL, ENAMETOOLONG, EPERM, failed, type Failure } from '../abi/errno.ts';
 import { CAP, CAP_LAST, SECBIT, capabilityBit } from '../abi/capability.ts';
 import { PR, PR_CAP_AMBIENT } from '../abi/prctl.ts';
 import { SIGNAL_COUNT } from '../abi/signal.ts';
-import { bytesOfLatin1 } from '../lib/bytes.ts';
-import { readUserString, storeUser32, storeUserBig, writeUser } from '../mm/user-memory.ts';
+import { bytesOfLatin1, latin1 } from '../lib/bytes.ts';
+import { readUser, readUserString, storeUser32, storeUserBig, writeUser } from '../mm/user-memory.ts';
 import { capable, type Credentials } from '../process/credentials.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
@@ -14,7 +14,10 @@ const COMM_BYTES = 16;
 const DEFAULT_SLACK_NS = 50_000;
 const SECUREBITS_ALL = 0xff;
 const SECUREBITS_LOCKS =
-  SECBIT.NOROOT_LOCKED | SECBIT.NO_SETUID_FIXUP_LOCKED | SECBIT.KEEP_CAPS_LOCKED | SECBIT.NO_CAP_AMBIENT_RAISE_LOCKED;
+  SECBIT.NOROOT_LOCKED |
+  SECBIT.NO_SETUID_FIXUP_LOCKED |
+  SECBIT.KEEP_CAPS_LOCKED |
+  SECBIT.NO_CAP_AMBIENT_RAISE_LOCKED;
 
 interface Arguments {
   readonly a: number;
@@ -39,9 +42,11 @@ const setDumpable: Option = (_kernel, task, { a }) => {
 };
 
 const setName: Option = (kernel, task, { a }) => {
-  const name = readUserString(kernel, task, a, COMM_BYTES - 1);
-  if (failed(name)) return name;
-  task.comm = name.slice(0, COMM_BYTES - 1);
+  const name = readUserString(kernel, task, a, COMM_BYTES);
+  if (failed(name) && name !== ENAMETOOLONG) return name;
+  const bytes = failed(name) ? readUser(kernel, task, a, COMM_BYTES - 1) : null; // a longer name is cut
+  if (failed(bytes)) return bytes;
+  task.comm = bytes !== null ? latin1(bytes) : String(name);
   return 0;
 };
 
@@ -56,7 +61,9 @@ const setKeepCaps: Option = (_kernel, task, { a }) => {
   const { secureBits } = task.credentials;
   if (a > 1) return EINVAL;
   if ((secureBits & SECBIT.KEEP_CAPS_LOCKED) !== 0) return EPERM;
-  return change(task, { secureBits: a === 1 ? secureBits | SECBIT.KEEP_CAPS : secureBits & ~SECBIT.KEEP_CAPS });
+  return change(task, {
+    secureBits: a === 1 ? secureBits | SECBIT.KEEP_CAPS : secureBits & ~SECBIT.KEEP_CAPS,
+  });
 };
 
 const setSecureBits: Option = (_kernel, task, { a }) => {
@@ -148,4 +155,3 @@ export const prctl = syscall({
     return result;
   },
 });
-

@@ -59,8 +59,14 @@ export const clone = syscall({
     const low = Number(word & 0xffff_ffffn);
     const flags = low - (low % 0x100);
     if (hasFlag(flags, CLONE.PIDFD) && hasFlag(flags, CLONE.PARENT_SETTID)) return EINVAL; // one address for both
-    if (hasFlag(flags, CLONE.PIDFD) && (hasFlag(flags, CLONE.DETACHED) || hasFlag(flags, CLONE.THREAD))) return EINVAL;
-    return startFork(kernel, task, { flags, exitSignal: low % 0x100, stack, tls, parentTid, childTid }, parentTid);
+    if (hasFlag(flags, CLONE.PIDFD) && (hasFlag(flags, CLONE.DETACHED) || hasFlag(flags, CLONE.THREAD)))
+      return EINVAL;
+    return startFork(
+      kernel,
+      task,
+      { flags, exitSignal: low % 0x100, stack, tls, parentTid, childTid },
+      parentTid,
+    );
   },
 });
 
@@ -92,7 +98,8 @@ function checkClone3(wanted: ReturnType<typeof readCloneArgs>): Failure | undefi
   const { flags, exitSignal, stack, stackSize } = wanted;
   const has = (flag: number): boolean => hasFlag(flags, flag);
   if (exitSignal > 64) return EINVAL;
-  if (flags > KNOWN_FLAGS || flags % 0x80 !== 0 || has(CLONE.INTO_CGROUP) || has(CLONE.DETACHED)) return EINVAL;
+  if (flags > KNOWN_FLAGS || flags % 0x80 !== 0 || has(CLONE.INTO_CGROUP) || has(CLONE.DETACHED))
+    return EINVAL;
   if ((has(CLONE.THREAD) || has(CLONE.PARENT)) && exitSignal !== 0) return EINVAL;
   if (has(CLONE.PIDFD) && has(CLONE.THREAD)) return EINVAL;
   if ((stack === 0) !== (stackSize === 0)) return EINVAL;
@@ -113,10 +120,25 @@ export const exit_group = syscall({
   run: (kernel, task, { status }) => exitGroup(kernel, task, exitedStatus(status)),
 });
 
-export const getpid = syscall({ number: 39, name: 'getpid', args: {}, run: (_kernel, task) => task.process.pid });
+export const getpid = syscall({
+  number: 39,
+  name: 'getpid',
+  args: {},
+  run: (_kernel, task) => task.process.pid,
+});
 export const gettid = syscall({ number: 186, name: 'gettid', args: {}, run: (_kernel, task) => task.tid });
-export const getppid = syscall({ number: 110, name: 'getppid', args: {}, run: (_kernel, task) => task.process.parent });
-export const getpgrp = syscall({ number: 111, name: 'getpgrp', args: {}, run: (_kernel, task) => task.process.pgid });
+export const getppid = syscall({
+  number: 110,
+  name: 'getppid',
+  args: {},
+  run: (_kernel, task) => task.process.parent,
+});
+export const getpgrp = syscall({
+  number: 111,
+  name: 'getpgrp',
+  args: {},
+  run: (_kernel, task) => task.process.pgid,
+});
 
 export const set_tid_address = syscall({
   number: 218,
@@ -189,7 +211,8 @@ export const unshare = syscall({
     const known = CLONE.FS + CLONE.FILES + CLONE.SYSVSEM + CLONE.THREAD + CLONE.SIGHAND + CLONE.VM;
     if ((flags & ~known) !== 0) return EINVAL;
     const alone = task.process.threads.size === 1;
-    if (!alone && (hasFlag(flags, CLONE.THREAD) || hasFlag(flags, CLONE.SIGHAND) || hasFlag(flags, CLONE.VM))) return EINVAL;
+    if (!alone && (hasFlag(flags, CLONE.THREAD) || hasFlag(flags, CLONE.SIGHAND) || hasFlag(flags, CLONE.VM)))
+      return EINVAL;
     if (hasFlag(flags, CLONE.FS) && task.fs.users > 1) {
       const shared = task.fs;
       task.fs = copyFsContext(kernel, shared);

@@ -90,7 +90,8 @@ function renice(kernel: Kernel, task: Task, target: Task, nice: number): number 
   return 0;
 }
 
-const targetOf = (kernel: Kernel, task: Task, pid: number): Task | undefined => (pid === 0 ? task : kernel.tasks.get(pid));
+const targetOf = (kernel: Kernel, task: Task, pid: number): Task | undefined =>
+  pid === 0 ? task : kernel.tasks.get(pid);
 
 function affinityOf(kernel: Kernel, target: Task): number {
   const online = 2 ** kernel.config.cpuCount - 1;
@@ -144,8 +145,10 @@ function applyPolicy(kernel: Kernel, task: Task, target: Task, wanted: Wanted): 
   if (priority > 99 || isRealTime(policy) !== priority > 0) return EINVAL;
   if (!capable(task, CAP.SYS_NICE)) {
     const limit = rlimitOf(target.process, RLIMIT.RTPRIO);
-    if (isRealTime(policy) && (limit === 0 || (priority > target.sched.rtPriority && priority > limit))) return EPERM;
-    if (!isRealTime(policy) && wanted.nice < target.sched.nice && !mayNice(task, target, wanted.nice)) return EPERM;
+    if (isRealTime(policy) && (limit === 0 || (priority > target.sched.rtPriority && priority > limit)))
+      return EPERM;
+    if (!isRealTime(policy) && wanted.nice < target.sched.nice && !mayNice(task, target, wanted.nice))
+      return EPERM;
     if (!ownsTask(task, target) || (target.sched.resetOnFork && !wanted.resetOnFork)) return EPERM;
   }
   setPolicy(kernel, target, policy, priority, isRealTime(policy) ? target.sched.nice : wanted.nice);
@@ -172,7 +175,11 @@ export const sched_setscheduler = syscall({
     if (target === undefined) return ESRCH;
     const policy = policyOf(word);
     if (policy === undefined) return EINVAL;
-    return applyPolicy(kernel, task, target, { ...policy, priority: get32(bytes, 0), nice: target.sched.nice });
+    return applyPolicy(kernel, task, target, {
+      ...policy,
+      priority: get32(bytes, 0),
+      nice: target.sched.nice,
+    });
   },
 });
 
@@ -235,7 +242,12 @@ export const sched_setattr = syscall({
     const policy = policyOf(wanted.policy);
     if (policy === undefined || wanted.nice < -20 || wanted.nice > 19) return EINVAL;
     const resetOnFork = (wanted.flags & 1) !== 0;
-    return applyPolicy(kernel, task, target, { policy: policy.policy, priority: wanted.priority, nice: wanted.nice, resetOnFork });
+    return applyPolicy(kernel, task, target, {
+      policy: policy.policy,
+      priority: wanted.priority,
+      nice: wanted.nice,
+      resetOnFork,
+    });
   },
 });
 
@@ -244,7 +256,8 @@ export const sched_getattr = syscall({
   name: 'sched_getattr',
   args: { pid: INT, attributes: POINTER, size: UINT, flags: FLAGS },
   run(kernel, task, { pid, attributes, size, flags }) {
-    if (attributes === 0 || pid < 0 || size > 4096 || size < SCHED_ATTR_SIZE_MIN || flags !== 0) return EINVAL;
+    if (attributes === 0 || pid < 0 || size > 4096 || size < SCHED_ATTR_SIZE_MIN || flags !== 0)
+      return EINVAL;
     const target = targetOf(kernel, task, pid);
     if (target === undefined) return ESRCH;
     const { policy, nice, rtPriority, resetOnFork } = target.sched;
@@ -342,4 +355,3 @@ export const ioprio_set = syscall({
     return 0;
   },
 });
-

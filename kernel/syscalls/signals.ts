@@ -1,5 +1,16 @@
 // Signals: sending, masks, handlers, waiting for them, coming back from handlers (kernel/signal.c).
-import { EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, ERESTARTNOHAND, ESRCH, EINTR, failed, type Failure } from '../abi/errno.ts';
+import {
+  EAGAIN,
+  EFAULT,
+  EINVAL,
+  ENOMEM,
+  EPERM,
+  ERESTARTNOHAND,
+  ESRCH,
+  EINTR,
+  failed,
+  type Failure,
+} from '../abi/errno.ts';
 import {
   MINSIGSTKSZ, SA, SA_KNOWN, SIGACTION_BYTES, SIGINFO_BYTES, SIGNAL_COUNT, SIGSEGV, SIG_BLOCK, SIG_SETMASK,
   SIG_UNBLOCK, SI_KERNEL, SI_TKILL, SI_USER, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK, STACK_T_BYTES, UNBLOCKABLE, readSigaction,
@@ -43,7 +54,13 @@ export const kill = syscall({
 });
 
 /** tkill, tgkill, rt_tgsigqueueinfo: one thread. */
-function killThread(kernel: Kernel, task: Task, pid: number | null, tid: number, info: SignalInfo): number | Failure {
+function killThread(
+  kernel: Kernel,
+  task: Task,
+  pid: number | null,
+  tid: number,
+  info: SignalInfo,
+): number | Failure {
   const target = kernel.tasks.get(tid);
   if (target === undefined || (pid !== null && target.process.pid !== pid)) return ESRCH;
   const allowed = checkSend(kernel, task, target, info.signal);
@@ -68,7 +85,13 @@ export const tgkill = syscall({
 });
 
 /** A siginfo from user memory. Nobody may pretend to be the kernel or kill() towards others. */
-function readInfo(kernel: Kernel, task: Task, address: number, signal: number, pid: number): SignalInfo | Failure {
+function readInfo(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  signal: number,
+  pid: number,
+): SignalInfo | Failure {
   const bytes = readUser(kernel, task, address, SIGINFO_BYTES);
   if (failed(bytes)) return bytes;
   const info = { ...readSiginfo(bytes), signal };
@@ -105,9 +128,12 @@ export const pidfd_send_signal = syscall({
     if (flags !== 0) return EINVAL;
     const process = processOfPidfd(task, pidfd);
     if (failed(process)) return process;
-    const info = address === 0 ? fromUser(task, signal, SI_USER) : readInfo(kernel, task, address, signal, process.pid);
+    const info =
+      address === 0 ? fromUser(task, signal, SI_USER) : readInfo(kernel, task, address, signal, process.pid);
     if (failed(info)) return info;
-    return kernel.tasks.get(process.pid)?.process === process ? killOne(kernel, task, process.pid, info) : ESRCH;
+    return kernel.tasks.get(process.pid)?.process === process
+      ? killOne(kernel, task, process.pid, info)
+      : ESRCH;
   },
 });
 
@@ -301,4 +327,3 @@ export const rt_sigreturn = syscall({
     return rax; // BLOCKED
   },
 });
-

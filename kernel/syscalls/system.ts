@@ -36,7 +36,12 @@ export const uname = syscall({
   run(kernel, task, { name }) {
     const { sysname, release, version, machine } = KERNEL_VERSION;
     const { hostname, domainname } = kernel.process;
-    const written = writeUser(kernel, task, name, writeUtsname([sysname, hostname, release, version, machine, domainname]));
+    const written = writeUser(
+      kernel,
+      task,
+      name,
+      writeUtsname([sysname, hostname, release, version, machine, domainname]),
+    );
     return failed(written) ? written : 0;
   },
 });
@@ -256,7 +261,8 @@ export const rseq = syscall({
   run(kernel, task, { rseq: address, length, flags, signature }) {
     const registered = task.rseq;
     if ((flags & RSEQ_FLAG_UNREGISTER) !== 0) {
-      if (flags !== RSEQ_FLAG_UNREGISTER || registered === null || registered.address !== address) return EINVAL;
+      if (flags !== RSEQ_FLAG_UNREGISTER || registered === null || registered.address !== address)
+        return EINVAL;
       if (length !== RSEQ_BYTES) return EINVAL;
       if (registered.signature !== signature) return EPERM;
       const reset = new Uint8Array(16);

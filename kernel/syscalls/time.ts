@@ -43,7 +43,9 @@ export const clock_getres = syscall({
   run(kernel, task, { clock, resolution }) {
     const base = clockBase(clock);
     if (failed(base)) return base;
-    return resolution === 0 ? 0 : done(writeUser(kernel, task, resolution, writeTimespec(clockResolutionNs(clock))));
+    return resolution === 0
+      ? 0
+      : done(writeUser(kernel, task, resolution, writeTimespec(clockResolutionNs(clock))));
   },
 });
 
@@ -165,7 +167,8 @@ export const clock_nanosleep = syscall({
     const base = clockBase(clock);
     if (failed(base)) return base;
     if (base === 'cpu') return clock === CLOCK.THREAD_CPUTIME_ID ? EINVAL : EOPNOTSUPP;
-    if (clock === CLOCK.MONOTONIC_RAW || clock === CLOCK.MONOTONIC_COARSE || clock === CLOCK.REALTIME_COARSE) return EOPNOTSUPP;
+    if (clock === CLOCK.MONOTONIC_RAW || clock === CLOCK.MONOTONIC_COARSE || clock === CLOCK.REALTIME_COARSE)
+      return EOPNOTSUPP;
     const ns = readDuration(kernel, task, request);
     if (failed(ns)) return ns;
     if ((flags & TIMER_ABSTIME) === 0) return sleepUntil(kernel, task, now(kernel) + ns, remaining);
@@ -202,7 +205,9 @@ export const times = syscall({
       const own = usageOfProcess(kernel, task.process);
       const { childrenUsage } = task.process;
       const bytes = new Uint8Array(32);
-      [own.userNs, own.systemNs, childrenUsage.userNs, childrenUsage.systemNs].forEach((ns, i) => put64(bytes, 8 * i, ticks(ns)));
+      [own.userNs, own.systemNs, childrenUsage.userNs, childrenUsage.systemNs].forEach((ns, i) =>
+        put64(bytes, 8 * i, ticks(ns)),
+      );
       const written = writeUser(kernel, task, buffer, bytes);
       if (failed(written)) return written;
     }
@@ -216,7 +221,10 @@ export const alarm = syscall({
   args: { seconds: UINT },
   run(kernel, task, { seconds }) {
     const left = getItimer(kernel, task.process, 'real').valueNs;
-    setItimer(kernel, task.process, 'real', { valueNs: Math.min(seconds, 0x7fff_ffff) * NS_PER_SECOND, intervalNs: 0 });
+    setItimer(kernel, task.process, 'real', {
+      valueNs: Math.min(seconds, 0x7fff_ffff) * NS_PER_SECOND,
+      intervalNs: 0,
+    });
     if (left === 0) return 0;
     return Math.max(1, Math.round(left / NS_PER_SECOND));
   },
@@ -247,7 +255,8 @@ export const setitimer = syscall({
   name: 'setitimer',
   args: { which: INT, value: POINTER, old: POINTER },
   run(kernel, task, { which, value, old }) {
-    const bytes = value === 0 ? new Uint8Array(ITIMERVAL_BYTES) : readUser(kernel, task, value, ITIMERVAL_BYTES);
+    const bytes =
+      value === 0 ? new Uint8Array(ITIMERVAL_BYTES) : readUser(kernel, task, value, ITIMERVAL_BYTES);
     if (failed(bytes)) return bytes;
     const intervalNs = readTimeval(bytes, 0);
     const valueNs = readTimeval(bytes, 16);
@@ -278,7 +287,9 @@ function targetOf(task: Task, kernel: Kernel, bytes: Uint8Array | null, id: numb
   if (signal < 1 || signal > SIGNAL_COUNT) return EINVAL;
   if ((notify & SIGEV_THREAD_ID) === 0) return { target: 'process', tid: 0, signal, value } as const;
   const tid = getSigned32(bytes, 16);
-  return kernel.tasks.get(tid)?.process === task.process ? ({ target: 'thread', tid, signal, value } as const) : EINVAL;
+  return kernel.tasks.get(tid)?.process === task.process
+    ? ({ target: 'thread', tid, signal, value } as const)
+    : EINVAL;
 }
 
 export const timer_create = syscall({
@@ -298,7 +309,16 @@ export const timer_create = syscall({
     const stored = storeUser32(kernel, task, timer, id);
     if (failed(stored)) return stored;
     process.nextPosixTimer++;
-    process.posixTimers.set(id, { id, clock, ...target, atNs: 0, intervalNs: 0, timer: 0, overrun: 0, lastOverrun: 0 });
+    process.posixTimers.set(id, {
+      id,
+      clock,
+      ...target,
+      atNs: 0,
+      intervalNs: 0,
+      timer: 0,
+      overrun: 0,
+      lastOverrun: 0,
+    });
     return 0;
   },
 });
@@ -339,7 +359,9 @@ export const timer_gettime = syscall({
   args: { timer: INT, value: POINTER },
   run(kernel, task, { timer: id, value }) {
     const timer = timerOf(task, id);
-    return failed(timer) ? timer : done(writeUser(kernel, task, value, itimerspec(timerSetting(kernel, task, timer))));
+    return failed(timer)
+      ? timer
+      : done(writeUser(kernel, task, value, itimerspec(timerSetting(kernel, task, timer))));
   },
 });
 
@@ -364,4 +386,3 @@ export const timer_delete = syscall({
     return 0;
   },
 });
-

@@ -11,7 +11,8 @@ import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
 import { FLAGS, INT, POINTER, syscall } from './declare.ts';
 
-const WAIT4_OPTIONS = (WAIT.NOHANG | WAIT.UNTRACED | WAIT.CONTINUED | WAIT.NOTHREAD | WAIT.CLONE | WAIT.ALL) >>> 0;
+const WAIT4_OPTIONS =
+  (WAIT.NOHANG | WAIT.UNTRACED | WAIT.CONTINUED | WAIT.NOTHREAD | WAIT.CLONE | WAIT.ALL) >>> 0;
 const WAITID_OPTIONS = (WAIT4_OPTIONS | WAIT.EXITED | WAIT.NOWAIT) >>> 0;
 const INT_MIN = -0x8000_0000;
 
@@ -49,7 +50,8 @@ function tellUsage(kernel: Kernel, task: Task, report: ChildReport, usage: numbe
 function waitidRequest(task: Task, idType: number, id: number, options: number): WaitRequest | Failure {
   if (idType === P_ALL) return { who: 'all', id: 0, options };
   if (idType === P_PID) return id <= 0 ? EINVAL : { who: 'pid', id, options };
-  if (idType === P_PGID) return id < 0 ? EINVAL : { who: 'group', id: id === 0 ? task.process.pgid : id, options };
+  if (idType === P_PGID)
+    return id < 0 ? EINVAL : { who: 'group', id: id === 0 ? task.process.pgid : id, options };
   if (idType !== P_PIDFD || id < 0) return EINVAL;
   const process = processOfPidfd(task, id);
   return failed(process) ? process : { who: 'pid', id: process.pid, options };
@@ -89,4 +91,3 @@ function siginfoOf(report: ChildReport | null): Uint8Array {
   put32(bytes, 24, report.value);
   return bytes;
 }
-

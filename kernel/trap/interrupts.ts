@@ -1,5 +1,6 @@
 // Interrupts and the timer tick: what comes due between two slices.
 import { countInterrupt, IRQ, nextInterruptNs, takeInterrupt } from '../machine/devices/board.ts';
+import { processTick } from '../process/cpu-limits.ts';
 import { irqHandlers } from '../sched/irq.ts';
 import { runQueueOf, schedulerTick } from '../sched/core.ts';
 import { sampleLoad } from '../sched/load.ts';
@@ -47,6 +48,7 @@ export function takeTick(kernel: Kernel): void {
   countInterrupt(kernel.board, kernel.cpu, IRQ.timer);
   charge(kernel, 'timerTick');
   schedulerTick(kernel);
+  if (queue.current !== null) processTick(kernel, queue.current);
   sampleLoad(kernel);
   queue.times.irq += now(kernel) - startNs;
 }
