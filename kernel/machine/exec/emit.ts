@@ -265,7 +265,10 @@ export function emitHandler(
       const operand = placed(opaque);
       if (further === undefined) return linearOf(operand);
       const offset = effective(operand, further);
-      return body.let('i64', variant.addressing === 'full' ? i64.add(offset, i64.load(slot(RECORD.segment))) : offset);
+      return body.let(
+        'i64',
+        variant.addressing === 'full' ? i64.add(offset, i64.load(slot(RECORD.segment))) : offset,
+      );
     },
     offset: (operand) => body.let('i64', effective(placed(operand))),
     hostForRead: (operand) => hostOf(placed(operand)),
