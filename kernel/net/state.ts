@@ -19,6 +19,6 @@ export interface NetState {
 }
 
 export const newNetState = (): NetState => ({
-  lastSocket: 0, unixFiles: new Map(), unixNames: new Map(), sockets: new Set(), maxBacklog: 4096, maxDatagrams: 512,
+  lastSocket: 0, unixFiles: new Map(), unixNames: new Map(), sockets: new Set(), maxBacklog: 4096, maxDatagrams: 10,
   nextPort: 32_768, loopback: { packets: 0, bytes: 0 },
 }); // prettier-ignore

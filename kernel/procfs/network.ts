@@ -111,6 +111,7 @@ procFile(
 );
 procFile(`${NET}/raw`, 0o444, () => `${UDP_HEAD.padEnd(127)}\n`);
 
+procFile(`${NET}/raw6`, 0o444, () => `${V6_HEAD} ref pointer drops\n`);
 procFile(`${NET}/sockstat`, 0o444, (kernel) => {
   const sockets = [...kernel.net.sockets];
   const count = (family: Socket['family'], type: Socket['type']): number =>
