@@ -82,7 +82,11 @@ export interface FsTestOptions {
 }
 
 /** A kernel whose root is `fs` on the disk vda (or in memory for a type that needs none). */
-export function fsTest(disks: Readonly<Record<string, DiskBackend>>, fs: string, options: FsTestOptions = {}): FsTest {
+export function fsTest(
+  disks: Readonly<Record<string, DiskBackend>>,
+  fs: string,
+  options: FsTestOptions = {},
+): FsTest {
   const config: BootConfig = {
     cpuCount: 1, memoryBytes: (options.memoryMiB ?? 64) << 20, swapBytes: 0, seed: 7, diskProfile: options.profile ?? 'ssd',
     commandLine: '', hostname: 'test',
@@ -114,14 +118,21 @@ export function fsTest(disks: Readonly<Record<string, DiskBackend>>, fs: string,
   const cpuNs = kernel.time.cpuNs;
   const moveTime = (toNs: number): void => {
     cpuNs[0] = Math.max(cpuNs[0] ?? 0, toNs);
-    for (let line = takeInterrupt(kernel.board, 0, cpuNs[0]); line >= 0; line = takeInterrupt(kernel.board, 0, cpuNs[0])) {
+    for (
+      let line = takeInterrupt(kernel.board, 0, cpuNs[0]);
+      line >= 0;
+      line = takeInterrupt(kernel.board, 0, cpuNs[0])
+    ) {
       irqHandlers[line]?.handle(kernel);
     }
     runTimers(kernel, cpuNs[0]);
   };
   const runThreads = (): void => {
     for (let busy = true, steps = 0; busy; steps++) {
-      if (steps > 100_000) throw new Error(`Threads do not come to rest: ${threads.map((t) => `${t.comm} ${t.state} ${t.wchan}`).join(', ')}`);
+      if (steps > 100_000)
+        throw new Error(
+          `Threads do not come to rest: ${threads.map((t) => `${t.comm} ${t.state} ${t.wchan}`).join(', ')}`,
+        );
       busy = false;
       for (const thread of threads) {
         if (thread.state !== 'running') continue;
@@ -145,19 +156,26 @@ export function fsTest(disks: Readonly<Record<string, DiskBackend>>, fs: string,
     for (let starts = 0; starts < 200_000; starts++) {
       const result = work();
       if (result !== BLOCKED) {
-        if (task.state !== 'running') throw new Error(`A call gave ${String(result)} but its task sleeps in ${task.wchan}`);
+        if (task.state !== 'running')
+          throw new Error(`A call gave ${String(result)} but its task sleeps in ${task.wchan}`);
         task.call = null;
         return result;
       }
       while (task.state !== 'running') {
-        if (!wait(Infinity)) throw new Error(`Everybody sleeps: ${task.wchan}; ${threads.map((t) => `${t.comm} ${t.wchan}`).join(', ')}`);
+        if (!wait(Infinity))
+          throw new Error(
+            `Everybody sleeps: ${task.wchan}; ${threads.map((t) => `${t.comm} ${t.wchan}`).join(', ')}`,
+          );
       }
     }
     throw new Error(`A call never ends, last in ${task.wchan}`);
   };
   const must = <T>(work: () => T | Failure): T => {
     const result = run(work);
-    if (failed(result)) throw new Error(`unexpected failure ${result}\n${kernel.log.lines.map((line) => line.text).join('\n')}`);
+    if (failed(result))
+      throw new Error(
+        `unexpected failure ${result}\n${kernel.log.lines.map((line) => line.text).join('\n')}`,
+      );
     return result;
   };
   const pass = (ns: number): void => {

@@ -6,7 +6,7 @@ import { deviceNodes, type DeviceNode } from '../vfs/devices.ts';
 import { inodeOperations, type Inode } from '../vfs/inode.ts';
 import { fileSystemTypes, type SuperBlock } from '../vfs/super-block.ts';
 import { memoryOperations } from '../tmpfs/inodes.ts';
-import { mountMemory, TMPFS_MAGIC } from '../tmpfs/tmpfs.ts';
+import { memoryStatfs, mountMemory, TMPFS_MAGIC } from '../tmpfs/tmpfs.ts';
 
 const ROOT = { uid: 0, gid: 0 };
 
@@ -64,6 +64,7 @@ fileSystemTypes['devtmpfs'] = {
   name: 'devtmpfs',
   needsDevice: false,
   magic: TMPFS_MAGIC,
+  statfs: (_kernel, superBlock) => memoryStatfs(superBlock, TMPFS_MAGIC),
   mount(kernel, request) {
     const existing = findDevtmpfs(kernel);
     if (existing !== undefined) return existing;

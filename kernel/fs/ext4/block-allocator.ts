@@ -2,6 +2,7 @@
 // piece. Blocks freed by a transaction that has not committed are not used again: after a crash their old owner has them back.
 import { ENOSPC, failed, type Failure } from '../../abi/errno.ts';
 import { currentTask } from '../../block/wait.ts';
+import { traceAllocate, traceFree } from './events.ts';
 import { GROUP_FLAG } from './format.ts';
 import { clearBit, initialBlockBitmap, isBlockUninit, isSet, setBit } from './groups.ts';
 import { editBlock, editGroup, newBlock, peekBlock, peekGroup, type Handle } from './handle.ts';
@@ -39,7 +40,7 @@ export function allocateBlocks(handle: Handle, goal: number, wanted: number): Bl
       const run = searchGroup(handle, group, offset === 0 ? goal % ext4.blocksPerGroup : 0, wanted);
       if (failed(run)) return run;
       if (run === null) continue;
-      return take(handle, index, run);
+      return take(handle, index, run, goal);
     }
   }
   return waitForFreedBlocks(kernel, ext4, ENOSPC);
@@ -111,7 +112,7 @@ function runLength(isFree: (bit: number) => boolean, first: number, limit: numbe
 }
 
 /** Marks a run of a group as taken; `run.first` is a bit of its bitmap. */
-function take(handle: Handle, index: number, run: BlockRun): BlockRun | Failure {
+function take(handle: Handle, index: number, run: BlockRun, goal: number): BlockRun | Failure {
   const { ext4 } = handle;
   const draft = editGroup(handle, index);
   if (failed(draft)) return draft;
@@ -120,7 +121,11 @@ function take(handle: Handle, index: number, run: BlockRun): BlockRun | Failure 
   for (let bit = run.first; bit < run.first + run.count; bit++) setBit(bitmap, bit);
   draft.freeBlocks -= run.count;
   handle.freeBlocksDelta -= run.count;
-  return { first: index * ext4.blocksPerGroup + run.first, count: run.count };
+  const first = index * ext4.blocksPerGroup + run.first;
+  handle.effects.push(() =>
+    traceAllocate(handle.kernel, handle.superBlock.deviceNumber, first, run.count, goal),
+  );
+  return { first, count: run.count };
 }
 
 /** Frees a run of blocks, which may reach over groups. They may be used again after the commit. */
@@ -144,5 +149,6 @@ export function freeBlocks(handle: Handle, first: number, count: number): number
     }
   }
   handle.freed.push({ first, count });
+  handle.effects.push(() => traceFree(kernel, handle.superBlock.deviceNumber, first, count));
   return 0;
 }

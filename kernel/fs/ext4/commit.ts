@@ -77,6 +77,7 @@ function idle(kernel: Kernel, superBlock: SuperBlock, journal: Journal, task: Ta
   }
   if (isDue) return begin(kernel, superBlock, journal);
   if (isDirty || running.startedNs >= 0) {
+    // Attributes alone: the timer that their change armed brings them here; they go with this commit.
     if (running.startedNs < 0) running.startedNs = now(kernel);
     armTimer(kernel, ext4, journal);
   }

@@ -7,7 +7,7 @@ import { listDirectory, lookupName } from './directory.ts';
 import { evict, fallocate, prepareWrite, seekData, truncate } from './file.ts';
 import { BLOCK, EXT4_MAGIC } from './format.ts';
 import { loadInode } from './inode-io.ts';
-import { fsyncInode } from './journal.ts';
+import { armTimer, fsyncInode } from './journal.ts';
 import { mountExt4, restartWriting, stopWriting, syncExt4, unmountExt4 } from './mount.ts';
 import { create, link, mkdir, mknod, readlink, rename, rmdir, symlink, tmpfile, unlink } from './names.ts';
 import { ext4Of } from './state.ts';
@@ -23,6 +23,10 @@ inodeOperations['ext4'] = {
   truncate, fallocate, prepareWrite, seekData,
   evictsLater: true,
   evict, getXattr, setXattr, listXattr,
+  dirtied(kernel, inode) {
+    const ext4 = ext4Of(superBlockOf(kernel, inode));
+    if (ext4.journal !== null) armTimer(kernel, ext4, ext4.journal);
+  },
   fsync: (kernel, inode, dataOnly) => fsyncInode(kernel, superBlockOf(kernel, inode), inode, dataOnly),
 }; // prettier-ignore
 

@@ -12,6 +12,7 @@ import type { Kernel } from '../../state.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { forgetInode, superBlockOf } from '../vfs/inode-cache.ts';
 import { allocateBlocks } from './block-allocator.ts';
+import { traceEvict, traceTruncate } from './events.ts';
 import { insertExtent, mapBlock, mapBlockIn, markWritten, removeExtents } from './extents.ts';
 import { BLOCK, INODE_FLAG } from './format.ts';
 import { editInode, forgetBlock, updating, type Handle } from './handle.ts';
@@ -262,6 +263,7 @@ export function truncate(kernel: Kernel, inode: Inode, size: number): number | F
     const draft = editInode(handle, inode);
     if (failed(draft)) return draft;
     draft.size = size;
+    handle.effects.push(() => traceTruncate(kernel, inode));
     return removeExtents(handle, inode, first, 0x1_0000_0000);
   });
 }
@@ -363,6 +365,7 @@ export function evict(kernel: Kernel, inode: Inode): number | Failure {
     const attributes = dropXattrBlock(handle, inode);
     if (failed(attributes)) return attributes;
     draft.size = 0;
+    handle.effects.push(() => traceEvict(kernel, inode));
     return freeInode(handle, inode);
   });
   if (failed(freed)) return freed;

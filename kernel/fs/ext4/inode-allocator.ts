@@ -5,6 +5,7 @@ import { ENOSPC, failed, type Failure } from '../../abi/errno.ts';
 import type { FileKind, Inode, NewOwner } from '../vfs/inode.ts';
 import { forgetInode, newInode, superBlockOf } from '../vfs/inode-cache.ts';
 import { fileTimeNow } from '../vfs/times.ts';
+import { traceNewInode } from './events.ts';
 import { emptyFork } from './extents.ts';
 import { GROUP_FLAG, INODE_FLAG, ROOT_INODE } from './format.ts';
 import { initialInodeBitmap, isInodeUninit, isSet, setBit, clearBit } from './groups.ts';
@@ -71,13 +72,14 @@ export function allocateInode(
     draft.tableUnused = Math.min(draft.tableUnused, ext4.inodesPerGroup - bit - 1);
     if (kind === 'directory') draft.directories++;
     handle.freeInodesDelta--;
-    return enter(handle, index * ext4.inodesPerGroup + bit + 1, kind, mode, owner, device);
+    return enter(handle, parent, index * ext4.inodesPerGroup + bit + 1, kind, mode, owner, device);
   }
   return ENOSPC;
 }
 
 function enter(
   handle: Handle,
+  parent: Inode,
   number: number,
   kind: FileKind,
   mode: number,
@@ -118,7 +120,10 @@ function enter(
   }
   draft.fresh = true;
   handle.made.push(inode);
-  handle.effects.push(() => superBlock.inodes.set(number, inode));
+  handle.effects.push(() => {
+    superBlock.inodes.set(number, inode);
+    traceNewInode(kernel, parent, inode);
+  });
   return inode;
 }
 

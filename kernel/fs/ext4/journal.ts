@@ -17,6 +17,7 @@ import { now } from '../../time/clock.ts';
 import { addTimer, timerActions } from '../../time/timers.ts';
 import type { Inode } from '../vfs/inode.ts';
 import type { SuperBlock } from '../vfs/super-block.ts';
+import { traceSyncEnter, traceSyncExit } from './events.ts';
 import { BLOCK } from './format.ts';
 import { writeInode } from './inode-io.ts';
 import { isEmpty, type Journal } from './journal-state.ts';
@@ -163,6 +164,7 @@ export function fsyncInode(
   const { journal } = ext4;
   if (journal === null) return 0;
   const own = ext4InodeOf(inode);
+  traceSyncEnter(kernel, inode, dataOnly);
   // fdatasync leaves times alone; sizes always go with a handle.
   if (inode.dirty && !dataOnly) {
     const written = writeInode(kernel, superBlock, inode);
@@ -170,7 +172,10 @@ export function fsyncInode(
   }
   const committed = waitForCommit(kernel, ext4, journal, own.sequence);
   if (failed(committed)) return committed;
-  return ext4.aborted ? EIO : ensureFlushed(kernel, deviceOf(kernel, ext4), own.dataWrites);
+  if (ext4.aborted) return EIO;
+  const flushed = ensureFlushed(kernel, deviceOf(kernel, ext4), own.dataWrites);
+  if (!failed(flushed)) traceSyncExit(kernel, inode, flushed);
+  return flushed;
 }
 
 function journalOf(kernel: Kernel, device: BlockDevice): Journal | null {

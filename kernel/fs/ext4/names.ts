@@ -15,6 +15,7 @@ import {
   removeName,
   retargetName,
 } from './directory.ts';
+import { traceUnlink } from './events.ts';
 import { emptyFork, insertExtent, mapBlock } from './extents.ts';
 import { BLOCK, INODE_FLAG } from './format.ts';
 import { editInode, newBlock, readBlock, updating, type Handle } from './handle.ts';
@@ -202,6 +203,7 @@ function dropLink(handle: Handle, inode: Inode, count: number): number | Failure
 
 export function unlink(kernel: Kernel, directory: Inode, name: string, inode: Inode): number | Failure {
   return updating(kernel, directory, (handle) => {
+    handle.effects.push(() => traceUnlink(kernel, directory, inode));
     const removed = removeName(handle, directory, name);
     if (failed(removed)) return removed;
     const dropped = dropLink(handle, inode, 1);

@@ -1,5 +1,6 @@
 // tmpfs and ramfs: mounting, options (size=, nr_inodes=, mode=, uid=, gid=), statfs.
 import { EINVAL, failed, type Failure } from '../../abi/errno.ts';
+import type { StatFs } from '../../abi/stat.ts';
 import type { Kernel } from '../../state.ts';
 import { inodeOperations } from '../vfs/inode.ts';
 import { newSuperBlock } from '../vfs/inode-cache.ts';
@@ -95,6 +96,15 @@ export function mountMemory(
   return superBlock;
 }
 
+export function memoryStatfs(superBlock: SuperBlock, magic: number): Omit<StatFs, 'id' | 'flags'> {
+  const limits = memoryFileSystemOf(superBlock);
+  const blocks = limits.maxPages === Infinity ? 0 : limits.maxPages;
+  const free = Math.max(0, blocks - limits.usedPages);
+  const files = limits.maxInodes === Infinity ? 0 : limits.maxInodes;
+  const freeFiles = Math.max(0, files - superBlock.inodes.size);
+  return { type: magic, blockSize: PAGE, blocks, free, available: free, files, freeFiles, nameLength: 255 };
+}
+
 function memoryType(name: string, magic: number, limited: boolean, mode: number): FileSystemType {
   return {
     name,
@@ -110,16 +120,7 @@ function memoryType(name: string, magic: number, limited: boolean, mode: number)
       limits.maxInodes = options.inodes;
       return 0;
     },
-    statfs(_kernel, superBlock) {
-      const limits = memoryFileSystemOf(superBlock);
-      const blocks = limits.maxPages === Infinity ? 0 : limits.maxPages;
-      const free = Math.max(0, blocks - limits.usedPages);
-      const files = limits.maxInodes === Infinity ? 0 : limits.maxInodes;
-      return {
-        type: magic, blockSize: PAGE, blocks, free, available: free, files,
-        freeFiles: Math.max(0, files - superBlock.inodes.size), nameLength: 255,
-      }; // prettier-ignore
-    },
+    statfs: (_kernel, superBlock) => memoryStatfs(superBlock, magic),
   };
 }
 

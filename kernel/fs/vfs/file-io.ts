@@ -13,6 +13,8 @@ import { writeBackSpace } from '../../mm/write-back.ts';
 import { callProgress } from '../../sched/call-progress.ts';
 import type { Kernel } from '../../state.ts';
 import type { Task } from '../../sched/task.ts';
+import { chargeNs } from '../../time/clock.ts';
+import { costs } from '../../time/costs.ts';
 import { dropPrivilegesOnWrite } from './attributes.ts';
 import { writableLength } from './file-limits.ts';
 import { fileOperations, inodeOperations, type Inode, type Transfer } from './inode.ts';
@@ -97,6 +99,7 @@ export function readCached(
     const frame = readPage(kernel, space, (at - offset) / PAGE, file.readAhead);
     if (failed(frame)) return stop(task, into, done, frame);
     const count = Math.min(PAGE - offset, length - done);
+    chargeNs(kernel, (costs.copyPage.ns * count) / PAGE);
     const moved = moveToUser(kernel, into, done, viewBytes(kernel.machine, frame * PAGE + offset, count));
     if (failed(moved)) return stop(task, into, done, moved);
     done += count;
@@ -194,6 +197,7 @@ export function writeCached(
       dropFresh(kernel, space, fresh, 0);
       return stop(task, from, done, frames);
     }
+    chargeNs(kernel, (costs.copyPage.ns * step) / PAGE);
     const granted = prepare(at, step);
     if (!failed(granted)) fillPages(kernel, space, frames, size, at, bytes.subarray(0, granted));
     for (const frame of frames) putFrame(kernel, frame);

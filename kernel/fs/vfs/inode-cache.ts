@@ -123,7 +123,10 @@ export function forgetInode(kernel: Kernel, inode: Inode): void {
 export function markInodeDirty(kernel: Kernel, inode: Inode): void {
   if (inode.dirty) return;
   inode.dirty = true;
-  kernel.vfs.superBlocks.get(inode.superBlock)?.dirtyInodes.add(inode);
+  const dirtyInodes = kernel.vfs.superBlocks.get(inode.superBlock)?.dirtyInodes;
+  if (dirtyInodes === undefined) return;
+  if (dirtyInodes.size === 0) inodeOperations[inode.fs]?.dirtied?.(kernel, inode);
+  dirtyInodes.add(inode);
 }
 
 /** A super block, entered in the state; its root is set by the caller. */

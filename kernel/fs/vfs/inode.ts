@@ -137,6 +137,8 @@ export interface InodeOperations {
   followLink?(kernel: Kernel, task: Task, inode: Inode): Path | null | Failure;
   /** Instead of the mode bits; `mask` as access(2). */
   permission?(kernel: Kernel, task: Task, inode: Inode, mask: number): number | Failure;
+  /** The first inode of its file system has attributes that are not written down: see that they will be. */
+  dirtied?(kernel: Kernel, inode: Inode): void;
   /** stat(2) is about to show the inode: bring its fields up to date. */
   refresh?(kernel: Kernel, inode: Inode): void;
 }
