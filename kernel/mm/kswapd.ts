@@ -55,8 +55,7 @@ kernelThreads['kswapd'] = (kernel, task) => {
     return 0;
   }
   // What is being written will free memory when it is done, and wakes us if that is not enough.
-  if (scan.writing > 0 && memory.writebackPages > 0)
-    return sleepOn(kernel, task, memory.kswapdWait, 'kswapd');
+  if (memory.writebackPages > 0) return sleepOn(kernel, task, memory.kswapdWait, 'kswapd');
   if (data.priority > 0) {
     data.priority--;
     return 0;

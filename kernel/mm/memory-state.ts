@@ -160,7 +160,7 @@ export function blankMemoryState(config: BootConfig): MemoryState {
     flusherWait: newWaitQueue(), dirtyWait: newWaitQueue(), flusherTimer: 0, flushAllUntilNs: 0, dirtySpaces: new Set(),
     dirtyPages: 0, writebackPages: 0, committedPages: 0, lockedPages: 0, unmapGeneration: 0,
     recent: new Int32Array(16).fill(-1), recentNext: 0, majorFaulters: new Set(), evictionClock: 0,
-    swap: { areas: [], cache: new Map(), freeSlots: 0, totalSlots: 0, shadows: new Map(), swappingOff: -1, rotor: 0 },
+    swap: { areas: [], cache: new Map(), freeSlots: 0, totalSlots: 0, shadows: new Map(), hits: 0, lastEntry: -1, lastWindow: 0 },
     psi: newPsi(), leavingMm: 0, oomKills: 0, oomVictim: 0,
   }; // prettier-ignore
   for (let list = 0; list < LIST_COUNT; list++) {

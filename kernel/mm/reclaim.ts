@@ -70,6 +70,7 @@ export function shrinkLists(kernel: Kernel, scan: Scan, priority: number, target
       shrinkInactive(kernel, LRU.inactiveFile, Math.min(BATCH, counts.file), scan, priority);
       counts.file -= BATCH;
     }
+    if (memory.writebackPages >= WRITES_MAX) counts.anon = 0;
     if (counts.anon > 0) {
       shrinkInactive(kernel, LRU.inactiveAnon, Math.min(BATCH, counts.anon), scan, priority);
       counts.anon -= BATCH;

@@ -6,9 +6,9 @@ import { allocateUserFrame } from './allocate.ts';
 import { allocateFrames } from './buddy.ts';
 import { activatePage, addToLru } from './lru.ts';
 import { pageIoCompletions, swapBackends } from './page-io.ts';
-import { OWNER, PG, type MemoryState } from './memory-state.ts';
+import { LRU, OWNER, PG, type MemoryState } from './memory-state.ts';
 import { addToSwapCache, areaOf, removeFromSwapCache, slotOf, swapCount, swapIsFull } from './swap.ts';
-import { SLOTS_PER_AREA } from './swap-state.ts';
+import { BAD_SLOT, SLOTS_PER_AREA } from './swap-state.ts';
 import { waitOnPage, wakePage } from './waiting.ts';
 
 /**
@@ -28,6 +28,7 @@ export function swapIn(kernel: Kernel, entry: number, onRead: () => void): numbe
     if ((flags & PG.readAhead) !== 0) {
       memory.flags[cached] = flags & ~PG.readAhead;
       memory.counters.swap_ra_hit++;
+      memory.swap.hits++;
     }
     return cached;
   }
@@ -78,29 +79,47 @@ function takeShadow(memory: MemoryState, entry: number, frame: number): void {
   if (evictedAt === undefined) return;
   memory.swap.shadows.delete(entry);
   memory.counters.workingset_refault_anon++;
-  if (memory.evictionClock - evictedAt > memory.managedPages) return;
+  const { lruPages } = memory;
+  const file = (lruPages[LRU.activeFile] ?? 0) + (lruPages[LRU.inactiveFile] ?? 0);
+  if (memory.evictionClock - evictedAt > file + (lruPages[LRU.activeAnon] ?? 0)) return;
   memory.counters.workingset_activate_anon++;
   memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.workingset;
   activatePage(memory, frame);
 }
 
-/** Reads the other used slots of the aligned window around the entry, while memory is not short. */
+/** Reads other used slots around the entry, while memory is not short: as many as read-ahead has lately been worth. */
 function readAround(kernel: Kernel, entry: number): void {
   const { memory } = kernel;
-  const window = 1 << memory.tunables.pageCluster;
   const area = areaOf(memory, entry);
+  const window = windowSize(memory, entry);
   if (area === null || window <= 1) return;
   const slot = slotOf(entry);
   const first = slot - (slot % window);
+  const around: number[] = [];
   for (let other = Math.max(1, first); other < Math.min(first + window, area.slots); other++) {
-    const neighbour = area.index * SLOTS_PER_AREA + other;
-    if (other === slot || memory.swap.cache.has(neighbour) || swapCount(memory, neighbour) === 0) continue;
-    if (area.map[other] === 0xffff || memory.freePages <= memory.watermarks.low) continue;
-    const frame = allocateFrames(kernel, 0, 'anon');
-    if (failed(frame) || failed(startRead(kernel, neighbour, frame))) return;
-    memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.readAhead;
-    memory.counters.swap_ra++;
+    if (other !== slot && area.map[other] !== BAD_SLOT) around.push(area.index * SLOTS_PER_AREA + other);
   }
+  readEntries(kernel, around);
+}
+
+/** swapin_nr_pages: grows with the hits since the last read, shrinks by half when there were none, 1 for random access. */
+function windowSize(memory: MemoryState, entry: number): number {
+  const { swap } = memory;
+  const most = 1 << memory.tunables.pageCluster;
+  if (most <= 1) return 1;
+  let pages = swap.hits + 2;
+  if (pages === 2) {
+    if (Math.abs(entry - swap.lastEntry) !== 1) pages = 1;
+  } else {
+    let rounded = 4;
+    while (rounded < pages) rounded *= 2;
+    pages = rounded;
+  }
+  pages = Math.max(Math.min(pages, most), swap.lastWindow >> 1);
+  swap.hits = 0;
+  swap.lastEntry = entry;
+  swap.lastWindow = pages;
+  return pages;
 }
 
 /** Starts reading slots that are not in the cache, while memory is not short. */

@@ -71,6 +71,9 @@ pageIoCompletions['swap-write'] = (kernel, io, ok) => {
     if ((flags & PG.reclaim) !== 0 || swapCount(memory, entry) === 0) {
       noteEviction(kernel, entry);
       removeFromSwapCache(kernel, frame);
+      // Linux frees it when kswapd comes by again.
+      memory.counters.pgsteal_kswapd++;
+      memory.counters.pgsteal_anon++;
     }
   } else if (swapCount(memory, entry) === 0) {
     removeFromSwapCache(kernel, frame);

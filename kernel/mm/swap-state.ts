@@ -32,7 +32,8 @@ export interface SwapState {
   totalSlots: number;
   /** Workingset shadows of evicted anonymous pages: entry → eviction clock. */
   shadows: Map<number, number>;
-  /** Area that swapoff empties now, or -1. */
-  swappingOff: number;
-  rotor: number;
+  /** Read-ahead: hits since the last read, the last entry read, the last window. */
+  hits: number;
+  lastEntry: number;
+  lastWindow: number;
 }

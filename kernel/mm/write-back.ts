@@ -167,6 +167,8 @@ export function finishWrite(kernel: Kernel, space: AddressSpace, index: number, 
     wakePage(kernel, frame);
   }
   if (memory.freeWait.waiters.size > 0) wakeUp(kernel, memory.freeWait);
+  const isShort = memory.freePages < memory.watermarks.high && memory.writebackPages < 32;
+  if (isShort && memory.kswapdWait.waiters.size > 0) wakeUp(kernel, memory.kswapdWait);
   if (memory.dirtyWait.waiters.size > 0) {
     const { background, limit } = dirtyLimits(memory);
     if (memory.dirtyPages + memory.writebackPages <= (background + limit) >> 1)
