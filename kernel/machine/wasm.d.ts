@@ -21,9 +21,10 @@ declare namespace WebAssembly {
     grow(delta: number): number;
     set(index: number, value: WasmFunction): void;
   }
-  class Module {
-    constructor(bytes: Uint8Array);
+  interface Module {
+    readonly compiled?: never;
   }
+  const Module: new (bytes: Uint8Array) => Module;
   type WasmFunction = (...values: number[]) => number;
   type ImportValue = Memory | Table | ((...values: number[]) => number | void);
   class Instance {

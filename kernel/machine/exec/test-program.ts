@@ -177,7 +177,7 @@ export function runProgram(
     return at;
   };
   const encode = (text: string): Uint8Array =>
-    Uint8Array.from([...text, '\0'], (letter) => letter.charCodeAt(0));
+    Uint8Array.from({ length: text.length + 1 }, (_unused, i) => text.charCodeAt(i) || 0);
   const pointers = argv.map((text) => put(encode(text)));
   const random = put(new Uint8Array(16).fill(7));
   const AUX = { phdr: 3, phent: 4, phnum: 5, pagesz: 6, entry: 9, uid: 11, random: 25, hwcap: 16 };

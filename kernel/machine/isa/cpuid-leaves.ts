@@ -28,7 +28,9 @@ const BASE_EXTENDED_EDX = bit(20) | bit(29);
 const HYPERVISOR = bit(31);
 
 function text(four: string): number {
-  return [...four].reduceRight((word, letter) => (word << 8) | letter.charCodeAt(0), 0);
+  let word = 0;
+  for (let i = 3; i >= 0; i--) word = (word << 8) | four.charCodeAt(i);
+  return word;
 }
 
 /** Type 1 data, 2 code, 3 unified. */
