@@ -1,6 +1,8 @@
 // Instructions by table: bytes, registers before, registers after.
 import { describe, expect, it } from 'vitest';
+import { finishHandlers, requestHandler } from '../exec/handlers.ts';
 import { TEST, bootTestCpu } from '../exec/test-cpu.ts';
+import { createMachine } from '../run.ts';
 
 describe('the first instructions', () => {
   it('adds registers', () => {
@@ -47,4 +49,26 @@ describe('the first instructions', () => {
     });
     expect(cpu.get('rip')).toBe(BigInt(TEST.code + 24));
   });
+});
+
+it('every variant of every form can be generated', () => {
+  const machine = createMachine({ cpuCount: 1, memoryBytes: 64 << 20, cpuModel: 'v2' });
+  for (const entry of machine.code.map.entries) {
+    const isOffset = entry.letters.some((letter) => letter.startsWith('O'));
+    const hasMemory =
+      isOffset || (entry.operands.some((operand) => operand.field === 'rm') && (entry.modes & 2) !== 0);
+    const hasRegister = !isOffset && (entry.modes & 1) !== 0;
+    const repeats = { no: ['none'], rep: ['none', 'rep'], repz: ['none', 'rep', 'repne'] } as const;
+    for (const operandSize of entry.usesOperandSize ? ([2, 4, 8] as const) : ([4] as const))
+      for (const addressing of ['none', 'index', 'full'] as const) {
+        if (addressing === 'none' ? !hasRegister : !hasMemory) continue;
+        for (const repeat of repeats[entry.can.repeat])
+          for (const address32 of entry.can.address32 ? [false, true] : [false])
+            requestHandler(machine.linker, entry, { operandSize, addressing, repeat, address32 });
+      }
+    expect(
+      () => finishHandlers(machine.linker),
+      `${entry.instruction.mnemonic} ${entry.encoding}`,
+    ).not.toThrow();
+  }
 });
