@@ -19,6 +19,8 @@ export interface LaneView {
   /** How many slices an entry stands for, and how much of it was not idle. */
   readonly merged?: ArrayLike<number>;
   readonly busyNs?: ArrayLike<number>;
+  /** Who runs now, drawn until the view's end. */
+  readonly open?: { readonly tid: number; readonly sinceNs: number } | null;
 }
 
 export const LANE_HEIGHT = 26;
@@ -91,6 +93,10 @@ function drawLane(
     }
     const busyNs = lane.busyNs?.[index] ?? (tid === 0 ? 0 : endNs - startNs);
     narrow = gather(busy, holder, x, w, busyNs / nsPerPixel, tid) || narrow;
+  }
+  if (lane.open != null) {
+    const x = Math.max(0, xOf(view, width, lane.open.sinceNs));
+    if (x < width) drawSlice(context, lane.open.tid, x, y, width, options);
   }
   if (narrow) drawColumns(context, busy, holder, y, palette, options);
 }

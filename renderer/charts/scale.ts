@@ -4,7 +4,7 @@
 export function niceStep(least: number): number {
   if (!(least > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(least));
-  const rest = least / power;
+  const rest = (least / power) * (1 - 1e-9); // 0.6 / 3 is a little more than 0.2
   const factor = rest <= 1 ? 1 : rest <= 2 ? 2 : rest <= 5 ? 5 : 10;
   return factor * power;
 }

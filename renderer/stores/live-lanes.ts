@@ -8,6 +8,8 @@ export interface Lane {
   endNs: number[];
   tid: number[];
   first: number;
+  /** Who runs now, and since when: a slice is reported when it ends. */
+  open: { tid: number; sinceNs: number } | null;
 }
 export interface LiveLanes {
   lanes: Lane[];
@@ -20,7 +22,7 @@ export function newLiveLanes(): LiveLanes {
 
 export function addSlices(live: LiveLanes, frame: TelemetryFrame, keepNs: number): void {
   for (let cpu = live.lanes.length; cpu < frame.cpus.length; cpu++) {
-    live.lanes.push({ cpu, startNs: [], endNs: [], tid: [], first: 0 });
+    live.lanes.push({ cpu, startNs: [], endNs: [], tid: [], first: 0, open: null });
   }
   for (const slice of frame.slices) {
     const lane = live.lanes[slice.cpu];
@@ -30,6 +32,17 @@ export function addSlices(live: LiveLanes, frame: TelemetryFrame, keepNs: number
     lane.endNs.push(slice.startNs + slice.durationNs);
     lane.tid.push(slice.tid);
   }
+  frame.cpus.forEach((cpu, index) => {
+    const lane = live.lanes[index];
+    if (lane === undefined) return;
+    if (cpu.running === null) lane.open = null;
+    else {
+      const ended = lane.endNs.at(-1) ?? frame.virtualNs;
+      const sinceNs = lane.open?.tid === cpu.running.tid ? Math.max(lane.open.sinceNs, ended) : ended;
+      lane.open = { tid: cpu.running.tid, sinceNs: Math.min(sinceNs, frame.virtualNs) };
+      live.comms.set(cpu.running.tid, cpu.running.comm);
+    }
+  });
   for (const lane of live.lanes) trim(lane, frame.virtualNs - keepNs);
 }
 

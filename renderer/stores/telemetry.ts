@@ -16,10 +16,12 @@ import { useTimeCursorStore } from './time-cursor.ts';
 const RATE_HZ = 12;
 const HISTORY_FRAMES = 12_000;
 const MOST_KEYFRAMES = 900;
+/** A frame is kept whole each second: of virtual time, or of the host's when the machine lags behind it. */
 const KEYFRAME_NS = 1e9;
 const KEEP_SLICES_NS = 60e9;
 /** Rates in words and tables are taken over about this time. */
 const RATE_SPAN_NS = 0.9e9;
+const RATE_FRAMES = 15;
 /** Drawn rates are taken over this time, so that one busy frame is not a needle. */
 const SMOOTH_NS = 0.2e9;
 
@@ -44,7 +46,7 @@ export const useTelemetryStore = defineStore('telemetry', () => {
   const keyframes = shallowRef<TelemetryFrame[]>([]);
   const recent: TelemetryFrame[] = [];
   const tasks = shallowRef<TaskFrame[]>([]);
-  let tasksAtNs = 0;
+  let tasksFrame: TelemetryFrame | null = null;
   let last: TelemetryFrame | null = null;
 
   function clear(): void {
@@ -61,19 +63,16 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     if (last !== null && frame.virtualNs < last.virtualNs) clear();
     if (frame.tasks !== null) {
       tasks.value = frame.tasks;
-      tasksAtNs = frame.virtualNs;
+      tasksFrame = frame;
     }
     const before =
       recent.findLast((old) => frame.virtualNs - old.virtualNs >= SMOOTH_NS) ?? recent[0] ?? null;
     append(history, frame.virtualNs, figuresOf(frame, before));
     addSlices(lanes, frame, KEEP_SLICES_NS);
     recent.push(frame);
-    while (recent.length > 2 && frame.virtualNs - (recent[1]?.virtualNs ?? 0) >= RATE_SPAN_NS) recent.shift();
+    while (recent.length > 2 && isLongEnough(frame, recent[1] ?? frame)) recent.shift();
     const lastKey = keyframes.value.at(-1);
-    if (
-      frame.tasks !== null &&
-      (lastKey === undefined || frame.virtualNs - lastKey.virtualNs >= KEYFRAME_NS)
-    ) {
+    if (frame.tasks !== null && (lastKey === undefined || isKeyframeDue(frame, lastKey))) {
       keyframes.value = [
         ...keyframes.value.slice(-MOST_KEYFRAMES + 1),
         { ...frame, slices: [], wakeups: [] },
@@ -83,6 +82,13 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     earlier.value = recent[0] === frame ? null : (recent[0] ?? null);
     latest.value = frame;
     version.value++;
+  }
+  function isKeyframeDue(now: TelemetryFrame, before: TelemetryFrame): boolean {
+    return now.virtualNs - before.virtualNs >= KEYFRAME_NS || now.sequence - before.sequence >= RATE_HZ;
+  }
+  /** Whether rates between the two frames are steady: a machine that lags makes a second last long. */
+  function isLongEnough(now: TelemetryFrame, before: TelemetryFrame): boolean {
+    return now.virtualNs - before.virtualNs >= RATE_SPAN_NS || now.sequence - before.sequence >= RATE_FRAMES;
   }
   protocol.onFrame(take);
 
@@ -116,6 +122,12 @@ export const useTelemetryStore = defineStore('telemetry', () => {
   );
   const shownTasks = computed(() => (cursor.atNs === null ? tasks.value : (shown.value?.tasks ?? [])));
 
+  /** The whole frame that many seconds before the shown one; the oldest when there are fewer. */
+  function keyframeBefore(steps: number): TelemetryFrame | null {
+    const index = cursor.atNs === null ? keyframes.value.length - 1 : pastIndex.value;
+    return keyframes.value[Math.max(0, index - steps)] ?? null;
+  }
+
   /** Growth per second of a counter, over the last second. */
   function rateOf(of: (frame: TelemetryFrame) => number): number {
     const [now, before] = [shown.value, shownBefore.value];
@@ -125,9 +137,11 @@ export const useTelemetryStore = defineStore('telemetry', () => {
 
   const taskRows = computed<TaskRow[]>(() => {
     const now = shown.value;
-    const atNs = cursor.atNs === null ? tasksAtNs : (now?.virtualNs ?? 0);
-    const key = keyframes.value.findLast((frame) => frame.virtualNs <= atNs - RATE_SPAN_NS);
-    const spanNs = key === undefined ? 0 : atNs - key.virtualNs;
+    const at = cursor.atNs === null ? tasksFrame : now;
+    const key = keyframes.value.findLast(
+      (frame) => at !== null && frame.virtualNs < at.virtualNs && isLongEnough(at, frame),
+    );
+    const spanNs = key === undefined || at === null ? 0 : at.virtualNs - key.virtualNs;
     const before = new Map((key?.tasks ?? []).map((task) => [task.tid, task]));
     return shownTasks.value.map((task) => {
       const old = before.get(task.tid);
@@ -142,5 +156,17 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     });
   });
 
-  return { latest, history, lanes, version, keyframes, shown, shownBefore, shownTasks, taskRows, rateOf };
+  return {
+    latest,
+    history,
+    lanes,
+    version,
+    keyframes,
+    shown,
+    shownBefore,
+    shownTasks,
+    taskRows,
+    rateOf,
+    keyframeBefore,
+  };
 });
