@@ -21,6 +21,8 @@ import { shift } from './shift.ts';
 import { stack } from './stack.ts';
 import { string } from './string.ts';
 import { system } from './system.ts';
+import { x87 } from './x87.ts';
+import { x87Control } from './x87-control.ts';
 
 export const families: readonly Family[] = [
   arithmetic,
@@ -42,6 +44,8 @@ export const families: readonly Family[] = [
   sseRound,
   sseString,
   sseState,
+  x87,
+  x87Control,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */
