@@ -14,7 +14,7 @@ import { latin1 } from '../lib/bytes.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
 import {
-  BINPRM_BYTES, ELF_HEADER_BYTES, PT, interpreterPath, interpreterSizeValid, loadSegments, parseElfHeader, parseSegments,
+  BINPRM_BYTES, ELF_HEADER_BYTES, PT, interpreterPath, interpreterSizeValid, isElf, loadSegments, parseElfHeader, parseSegments,
   segmentsSize, wantsExecutableStack, type ElfHeader, type Segment,
 } from './elf.ts'; // prettier-ignore
 import { parseScript } from './script.ts';
@@ -62,7 +62,7 @@ export function findProgram(kernel: Kernel, task: Task, request: ExecRequest): P
     const file = opened;
     const head = readBytesAt(kernel, task, file, 0, BINPRM_BYTES);
     if (failed(head)) return giveBack(kernel, file, head);
-    const script = parseScript(latin1(head));
+    const script = isElf(head) ? ENOEXEC : parseScript(latin1(head));
     if (failed(script)) {
       const program = readProgram(kernel, task, file, head);
       if (failed(program)) return giveBack(kernel, file, program);

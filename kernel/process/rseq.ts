@@ -6,15 +6,17 @@ import { SIGSEGV, SI_KERNEL } from '../abi/signal.ts';
 import { get32, get64, put32 } from '../lib/bytes.ts';
 import { REGISTER, readRegister, writeRegister } from '../machine/index.ts';
 import { loadUser32, readUser, storeUserBig, writeUser } from '../mm/user-memory.ts';
+import { signalPending } from '../sched/signal-pending.ts';
 import type { Task } from '../sched/task.ts';
 import { forceSignal } from '../signal/send.ts';
 import { newSignalInfo } from '../signal/state.ts';
 import type { Kernel } from '../state.ts';
 
-/** Called before user code runs; does something only after the task has been switched. */
+/** Called before user code or a handler runs; does something only after the task has been switched, or for a signal. */
 export function rseqUpdate(kernel: Kernel, task: Task): void {
   const registered = task.rseq;
-  if (registered === null || registered.switches === task.sched.switchCount) return;
+  if (registered === null) return;
+  if (registered.switches === task.sched.switchCount && !signalPending(task)) return;
   const done = update(kernel, task, registered.address, registered.signature);
   if (done === BLOCKED) return;
   registered.switches = task.sched.switchCount;

@@ -5,7 +5,7 @@
 //   handler runs, ERESTARTSYS+SA_RESTART   it starts again after the handler, from the beginning
 //   handler runs, otherwise                it returns EINTR
 import { BLOCKED, EINTR, ERESTARTNOHAND, ERESTARTSYS, failed } from '../abi/errno.ts';
-import { SA, SIGKILL, SIGSEGV, SIGSTOP, SIG_DFL, SIG_IGN, SI_KERNEL, defaultAction } from '../abi/signal.ts';
+import { SA, SIGKILL, SIGSEGV, SIGSTOP, SIG_DFL, SI_KERNEL, defaultAction } from '../abi/signal.ts';
 import { killedStatus } from '../abi/wait.ts';
 import { REGISTER, readRegister, readRegisterSigned, writeRegister } from '../machine/index.ts';
 import { endCall } from '../sched/call-progress.ts';
@@ -169,7 +169,3 @@ function traceDelivery(kernel: Kernel, signal: number, code: number, handler: nu
   if (!isOn(kernel, signalDeliver)) return;
   emit(kernel, signalDeliver, { sig: signal, errno: 0, code, sa_handler: handler, sa_flags: flags });
 }
-
-/** What SIG_IGN means to those who ask whether a handler would run. */
-export const hasHandler = (action: SignalAction | undefined): boolean =>
-  action !== undefined && action.handler !== SIG_DFL && action.handler !== SIG_IGN;

@@ -132,6 +132,12 @@ export function isIgnored(task: Task, signal: number): boolean {
   return isIgnoredByHandler(task, signal);
 }
 
+/** Whether the program catches the signal: then the log says nothing about it. */
+export function hasHandler(task: Task, signal: number): boolean {
+  const handler = task.sighand.actions[signal]?.handler ?? SIG_DFL;
+  return handler !== SIG_DFL && handler !== SIG_IGN;
+}
+
 export function isIgnoredByHandler(task: Task, signal: number): boolean {
   const handler = task.sighand.actions[signal]?.handler ?? SIG_DFL;
   if (handler === SIG_IGN) return true;

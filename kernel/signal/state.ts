@@ -44,9 +44,17 @@ export const newSignalHandlers = (): SignalHandlers => ({
   actions: Array.from({ length: SIGNAL_COUNT + 1 }, defaultSignalAction),
 });
 
+/** Written out: fork spends much of its time here. */
+const copyAction = ({ handler, flags, restorer, mask }: SignalAction): SignalAction => ({
+  handler,
+  flags,
+  restorer,
+  mask,
+});
+
 export const copySignalHandlers = (from: SignalHandlers): SignalHandlers => ({
   users: 1,
-  actions: from.actions.map((action) => ({ ...action })),
+  actions: from.actions.map(copyAction),
 });
 
 export const newPendingSignals = (blocked: bigint): PendingSignals => ({

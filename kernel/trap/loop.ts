@@ -143,6 +143,8 @@ function runUser(kernel: Kernel, queue: RunQueue, task: Task, budget: number): v
   accountTask(kernel, task, now(kernel) - startNs, false);
 }
 
+const isRunning = (task: Task): boolean => task.state === 'running';
+
 /** What must be done before user code runs: the interrupted call, signals, page tables. False: the task cannot go on now. */
 function prepareUser(kernel: Kernel, queue: RunQueue, task: Task): boolean {
   if (task.inCall) {
@@ -150,13 +152,16 @@ function prepareUser(kernel: Kernel, queue: RunQueue, task: Task): boolean {
     runSyscall(kernel, task);
   }
   if (task.inCall || task.state !== 'running') return false;
+  if (task.rseq !== null) {
+    rseqUpdate(kernel, task); // before a handler's frame saves RIP
+    if (!isRunning(task)) return false;
+  }
   if (signalPending(task) || task.signals.savedMask !== null || task.flags.restarting) {
     task.flags.restarting = false;
     deliverSignals(kernel, task);
     if (task.state !== 'running') return false;
   }
   task.origRax = -1;
-  if (task.rseq !== null) rseqUpdate(kernel, task);
   loadPageTable(kernel, queue, task);
   return task.mm !== null;
 }
