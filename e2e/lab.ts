@@ -86,6 +86,27 @@ export class Lab {
     await card.getByRole('button').click();
   }
 
+  /** Opens a machine of the library, which resumes it. */
+  async openMachine(name: string): Promise<void> {
+    const card = this.page.getByRole('article', { name });
+    if (await card.isVisible({ timeout: 5000 }).catch(() => false)) await card.getByRole('button', { name: /Open|Start|Resume|Go on|Boot/ }).click();
+    await expect(this.terminal()).toBeVisible();
+  }
+
+  editor(): Locator {
+    return this.page.locator('.monaco-editor:visible').first();
+  }
+
+  async showTab(name: string): Promise<void> {
+    await this.page.getByRole('tab', { name }).first().click();
+  }
+
+  /** Lines of a terminal that are whole numbers. */
+  async numbersIn(terminal: string): Promise<number[]> {
+    const text = await this.terminal(terminal).innerText();
+    return text.split('\n').flatMap((line) => (/^\s*\d+\s*$/.test(line) ? [Number(line)] : []));
+  }
+
   terminal(name = 'tty1'): Locator {
     return this.page.getByRole('region', { name: `Terminal ${name}` });
   }
