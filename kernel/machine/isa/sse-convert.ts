@@ -8,8 +8,8 @@ import type { Family, Feature, Form, Helper, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
 import { DOUBLE, FORMATS, MXCSR, ROUND, SINGLE, answer, isNaN, isSignalling, modeOf, noteDenormals, operand, raise, rounded, rounderName, unpack } from './sse-number.ts'; // prettier-ignore
 import type { Format } from './sse-number.ts';
-import { HOSTS, HOST_DOUBLE, HOST_SINGLE } from './sse-float.ts';
-import type { HostFormat } from './sse-float.ts';
+import { HOSTS, HOST_DOUBLE, HOST_SINGLE } from './sse-host.ts';
+import type { HostFormat } from './sse-host.ts';
 import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneOf, nanLanes, replaceLane, unusualLanes, withFlags } from './sse-lanes.ts'; // prettier-ignore
 import { integral } from './sse-round.ts';
 import { ZERO, onlyLow, sourceOf } from './sse-support.ts';

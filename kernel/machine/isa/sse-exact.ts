@@ -6,18 +6,20 @@
 
 import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64, select } from '../exec/wasm.ts';
+import { f64, i32, i64, select } from '../exec/wasm.ts';
 import type { Helper } from './declare.ts';
+import { HOSTS } from './sse-host.ts';
+import type { HostFormat } from './sse-host.ts';
 import type { Format } from './sse-number.ts';
 import {
   FLAGS_AT,
-  FORMATS,
   MXCSR,
   ROUND,
   answer,
   answerInvalid,
   answerNaN,
   asBit,
+  isDenormal,
   isInfinite,
   isNaN,
   isSignalling,
@@ -37,12 +39,80 @@ import {
   unpack,
 } from './sse-number.ts';
 
-function adder(format: Format, subtract: boolean): Helper {
+type Operation = 'add' | 'sub' | 'mul' | 'div' | 'sqrt';
+
+/** The significand without its trailing zeros, and its length in bits; of a normal double. */
+function oddPart(f: Emitter, x: Code): { odd: Code; length: Code } {
+  const whole = f.let('i64', i64.or(i64.and(x, i64.const((1n << 52n) - 1n)), i64.const(1n << 52n)));
+  const zeros = f.let('i64', i64.ctz(whole));
+  return { odd: f.let('i64', i64.shr_u(whole, zeros)), length: i64.sub(i64.const(53), zeros) };
+}
+
+/** i32: was an operation of the host, with operands and result that are normal, inexact? a and b as numbers and as bits. */
+function wasInexact(f: Emitter, host: HostFormat, operation: Operation, numbers: readonly [Code, Code, Code], bits: readonly [Code, Code, Code]): Code {
+  const { scalar, type } = host;
+  const [a, b, result] = numbers;
+  if (operation === 'add' || operation === 'sub') {
+    // What was lost in the sum is a number (Knuth's TwoSum)
+    const second = operation === 'add' ? b : f.let(type, scalar.neg(b));
+    const part = f.let(type, scalar.sub(result, a));
+    return scalar.ne(scalar.add(scalar.sub(a, scalar.sub(result, part)), scalar.sub(second, part)), scalar.const(0));
+  }
+  if (host.format.bits === 32) {
+    // A double holds every product of singles
+    const [x, y, r] = numbers.map((number) => f64.promote_f32(number));
+    if (x === undefined || y === undefined || r === undefined) return i32.const(1);
+    if (operation === 'mul') return f64.ne(f64.mul(x, y), r);
+    return operation === 'div' ? f64.ne(f64.mul(r, y), x) : f64.ne(f64.mul(r, r), x);
+  }
+  // Odd parts multiply to odd parts; a product of 55 and more bits is never a double
+  const [first, second, product] = operation === 'mul' ? bits : [bits[2], operation === 'div' ? bits[1] : bits[2], bits[0]];
+  const x = oddPart(f, first);
+  const y = oddPart(f, second);
+  const z = oddPart(f, product);
+  const fits = i64.le_u(i64.add(x.length, y.length), i64.const(54));
+  return i32.eqz(i32.and(fits, i64.eq(i64.mul(x.odd, y.odd), z.odd)));
+} // prettier-ignore
+
+/**
+ * The most frequent cases, by the host: MXCSR as usual but for the precision flag, and operands and result normal or
+ * zeros that are exact. Programs that calculate with whole numbers in doubles stay here.
+ */
+function answerQuickly(f: Emitter, host: HostFormat, operation: Operation, x: Code, y: Code): void {
+  const { format, scalar, type } = host;
+  const usual = i32.eq(i32.and(f.get('mxcsr'), i32.const(-0x40)), i32.const(0x1f80));
+  f.when(i32.and(usual, i32.eqz(i32.or(isDenormal(format, x), isDenormal(format, y)))), () => {
+    const a = f.let(type, host.ofBits(x));
+    const b = f.let(type, host.ofBits(y));
+    const result = f.let(type, operation === 'sqrt' ? scalar.sqrt(a) : scalar[operation](a, b));
+    const bits = f.let('i64', host.wide(result));
+    const step = 1n << BigInt(format.fraction);
+    const binades = BigInt(2 * format.bias + 1) - 2n;
+    const normal = i64.lt_u(
+      i64.sub(magnitude(format, bits), i64.const(2n * step)),
+      i64.const(binades * step),
+    );
+    const either = operation === 'mul' ? i32.or(isZero(format, x), isZero(format, y)) : isZero(format, x);
+    const exactZero = operation === 'add' || operation === 'sub' ? i32.const(1) : either;
+    const zero = f.let('i32', i32.and(isZero(format, bits), exactZero));
+    f.when(zero, () => answer(f, bits));
+    f.when(normal, () => {
+      f.when(i32.eqz(i32.and(f.get('mxcsr'), i32.const(MXCSR.precision))), () =>
+        raiseIf(f, wasInexact(f, host, operation, [a, b, result], [x, y, bits]), MXCSR.precision),
+      );
+      answer(f, bits);
+    });
+  });
+}
+
+function adder(host: HostFormat, subtract: boolean): Helper {
+  const { format } = host;
   return {
     name: `${subtract ? 'sseSub' : 'sseAdd'}${format.bits}`,
     parameters: ['i32', 'i64', 'i64'],
     result: 'i64',
     emit(f, _context, first, second) {
+      answerQuickly(f, host, subtract ? 'sub' : 'add', first, second);
       const x = operand(f, format, first);
       const given = operand(f, format, second);
       answerNaN(f, format, x, given);
@@ -105,12 +175,14 @@ function multiplyHigh(f: Emitter, a: Code, b: Code): Code {
   return i64.or(high, sticky(i64.or(part(p00), part(middle))));
 }
 
-function multiplier(format: Format): Helper {
+function multiplier(host: HostFormat): Helper {
+  const { format } = host;
   return {
     name: `sseMul${format.bits}`,
     parameters: ['i32', 'i64', 'i64'],
     result: 'i64',
     emit(f, _context, first, second) {
+      answerQuickly(f, host, 'mul', first, second);
       const x = operand(f, format, first);
       const y = operand(f, format, second);
       answerNaN(f, format, x, y);
@@ -129,12 +201,14 @@ function multiplier(format: Format): Helper {
   };
 }
 
-function divider(format: Format): Helper {
+function divider(host: HostFormat): Helper {
+  const { format } = host;
   return {
     name: `sseDiv${format.bits}`,
     parameters: ['i32', 'i64', 'i64'],
     result: 'i64',
     emit(f, _context, first, second) {
+      answerQuickly(f, host, 'div', first, second);
       const x = operand(f, format, first);
       const y = operand(f, format, second);
       answerNaN(f, format, x, y);
@@ -185,12 +259,14 @@ function divider(format: Format): Helper {
   };
 }
 
-function squareRoot(format: Format): Helper {
+function squareRoot(host: HostFormat): Helper {
+  const { format } = host;
   return {
     name: `sseSqrt${format.bits}`,
     parameters: ['i32', 'i64'],
     result: 'i64',
     emit(f, _context, source) {
+      answerQuickly(f, host, 'sqrt', source, source);
       const x = operand(f, format, source);
       answerNaN(f, format, x, x);
       f.when(isZero(format, x), () => answer(f, x));
@@ -307,16 +383,16 @@ const commit: Helper = {
 
 export const exactHelpers: readonly Helper[] = [
   commit,
-  ...FORMATS.flatMap((format) => [
-    rounder(format),
-    adder(format, false),
-    adder(format, true),
-    multiplier(format),
-    divider(format),
-    squareRoot(format),
-    extremum(format, false),
-    extremum(format, true),
-    comparison(format),
-    asOperand(format),
+  ...HOSTS.flatMap((host) => [
+    rounder(host.format),
+    adder(host, false),
+    adder(host, true),
+    multiplier(host),
+    divider(host),
+    squareRoot(host),
+    extremum(host.format, false),
+    extremum(host.format, true),
+    comparison(host.format),
+    asOperand(host.format),
   ]),
 ];

@@ -3,64 +3,16 @@
 
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { f32, f64, i32, i64, select } from '../exec/wasm.ts';
-import { f32x4, f64x2, i32x4, i8x16, v128 } from '../exec/wasm-simd.ts';
-import type { Family, Feature, Instruction, Operand } from './declare.ts';
+import { i32, i64, select } from '../exec/wasm.ts';
+import { i32x4, i8x16, v128 } from '../exec/wasm-simd.ts';
+import type { Family, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
 import { exactHelpers } from './sse-exact.ts';
-import { DOUBLE, MXCSR, SINGLE } from './sse-number.ts';
-import type { Format } from './sse-number.ts';
+import { HOSTS } from './sse-host.ts';
+import type { HostFormat } from './sse-host.ts';
+import { MXCSR } from './sse-number.ts';
 import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneHelpers, nanLanes, unusualLanes, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
 import { binary, immediate, lanes, sourceOf } from './sse-support.ts';
-
-/** What a format needs of wasm: its scalar and vector instructions, and the way from a number to its bits. */
-export interface HostFormat {
-  readonly format: Format;
-  readonly type: 'f32' | 'f64';
-  readonly scalar: typeof f64 | typeof f32;
-  readonly vector: typeof f64x2 | typeof f32x4;
-  readonly bitsOf: (value: Code) => Code; // i32 of a single, i64 of a double
-  readonly ofBits: (bits: Code) => Code; // from an i64
-  readonly wide: (value: Code) => Code; // bits as i64
-  readonly read: (e: InstructionEmitter, operand: Operand) => Code;
-  readonly write: (e: InstructionEmitter, operand: Operand, value: Code) => void;
-  /** Prefixes of the packed and scalar forms, and operand letters. */
-  readonly packed: string;
-  readonly single: string;
-  readonly feature: Feature;
-  readonly letter: 'd' | 'q';
-}
-export const HOST_DOUBLE: HostFormat = {
-  format: DOUBLE,
-  type: 'f64',
-  scalar: f64,
-  vector: f64x2,
-  bitsOf: i64.reinterpret_f64,
-  ofBits: f64.reinterpret_i64,
-  wide: i64.reinterpret_f64,
-  read: (e, operand) => e.readF64(operand),
-  write: (e, operand, value) => e.writeF64(operand, value),
-  packed: '66',
-  single: 'F2',
-  feature: 'sse2',
-  letter: 'q',
-};
-export const HOST_SINGLE: HostFormat = {
-  format: SINGLE,
-  type: 'f32',
-  scalar: f32,
-  vector: f32x4,
-  bitsOf: i32.reinterpret_f32,
-  ofBits: (bits) => f32.reinterpret_i32(i32.wrap_i64(bits)),
-  wide: (value) => i64.extend_i32_u(i32.reinterpret_f32(value)),
-  read: (e, operand) => e.readF32(operand),
-  write: (e, operand, value) => e.writeF32(operand, value),
-  packed: 'NP',
-  single: 'F3',
-  feature: 'sse',
-  letter: 'd',
-};
-export const HOSTS = [HOST_DOUBLE, HOST_SINGLE] as const;
 
 type Name = 'Add' | 'Sub' | 'Mul' | 'Div';
 const HOST_OPERATION = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div' } as const;

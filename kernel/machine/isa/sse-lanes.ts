@@ -10,11 +10,13 @@
 
 import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64 } from '../exec/wasm.ts';
+import { i32, i64, ret } from '../exec/wasm.ts';
 import { f32x4, f64x2, i32x4, i64x2, v128 } from '../exec/wasm-simd.ts';
 import { VECTOR } from '../machine.ts';
 import type { Helper } from './declare.ts';
-import { FLAGS_AT, FORMATS } from './sse-number.ts';
+import { HOSTS } from './sse-host.ts';
+import type { HostFormat } from './sse-host.ts';
+import { FLAGS_AT } from './sse-number.ts';
 import type { Format } from './sse-number.ts';
 
 const FAST_MXCSR = 0x1fa0; // all masked, nearest, precision flag; the other flags may be set or not
@@ -83,14 +85,39 @@ export function replaceLane(format: Format, vector: Code, lane: number, value: C
 export const vectorHelper = (operation: string, format: Format): string =>
   `${operation}${format.bits}x${laneCount(format)}`;
 
+type HostOperation = 'add' | 'sub' | 'mul' | 'div' | 'sqrt';
+
+/** Where MXCSR is as usual and a lane is odd only because it is zero, exactly, the host's result serves as well. */
+function answerZeros(f: Emitter, host: HostFormat, operation: HostOperation, a: Code, b: Code): void {
+  const { format, vector } = host;
+  f.when(i32.eqz(controlIsSlow(f)), () => {
+    const result = f.let('v128', operation === 'sqrt' ? vector.sqrt(a) : vector[operation](a, b));
+    const isZero = (lanes: Code): Code => vector.eq(lanes, v128.const(0n, 0n));
+    let exact = isZero(result);
+    if (operation === 'mul') exact = v128.and(exact, v128.or(isZero(a), isZero(b)));
+    if (operation === 'div' || operation === 'sqrt') exact = v128.and(exact, isZero(a));
+    const odd = v128.or(denormalLanes(format, a), v128.andnot(unusualLanes(format, result), exact));
+    const any = v128.any_true(operation === 'sqrt' ? odd : v128.or(odd, denormalLanes(format, b)));
+    f.when(i32.eqz(any), () => f.emit(ret(result)));
+  });
+}
+
 /** `operation` on every lane of one or two vectors; lanes of odd number may have another. */
-function lanewise(operation: string, format: Format, operands: 1 | 2, even: string, odd = even): Helper {
+function lanewise(
+  operation: string,
+  format: Format,
+  operands: 1 | 2,
+  even: string,
+  odd = even,
+  quick?: (f: Emitter, a: Code, b: Code) => void,
+): Helper {
   return {
     name: vectorHelper(operation, format),
     parameters: operands === 2 ? ['i32', 'v128', 'v128'] : ['i32', 'v128'],
     result: 'v128',
     emit(f, context, a, b) {
       const vectors = operands === 2 ? [a, b] : [a];
+      quick?.(f, a, b);
       let result: Code = v128.const(0n, 0n);
       for (let lane = 0; lane < laneCount(format); lane++) {
         const name = `${lane % 2 === 0 ? even : odd}${format.bits}`;
@@ -122,12 +149,26 @@ function lanewiseCompare(format: Format): Helper {
   };
 }
 
-export const laneHelpers: readonly Helper[] = FORMATS.flatMap((format) => [
-  ...['sseAdd', 'sseSub', 'sseMul', 'sseDiv', 'sseMin', 'sseMax'].map((operation) =>
-    lanewise(operation, format, 2, operation),
-  ),
-  lanewise('sseAddSub', format, 2, 'sseSub', 'sseAdd'),
-  lanewise('sseSqrt', format, 1, 'sseSqrt'),
-  lanewise('sseOperand', format, 1, 'sseOperand'),
-  lanewiseCompare(format),
-]);
+const ARITHMETIC = [
+  ['sseAdd', 'add'],
+  ['sseSub', 'sub'],
+  ['sseMul', 'mul'],
+  ['sseDiv', 'div'],
+  ['sseSqrt', 'sqrt'],
+] as const;
+
+export const laneHelpers: readonly Helper[] = HOSTS.flatMap((host) => {
+  const { format } = host;
+  return [
+    ...ARITHMETIC.map(([helper, operation]) =>
+      lanewise(helper, format, operation === 'sqrt' ? 1 : 2, helper, helper, (f, a, b) =>
+        answerZeros(f, host, operation, a, b),
+      ),
+    ),
+    lanewise('sseMin', format, 2, 'sseMin'),
+    lanewise('sseMax', format, 2, 'sseMax'),
+    lanewise('sseAddSub', format, 2, 'sseSub', 'sseAdd'),
+    lanewise('sseOperand', format, 1, 'sseOperand'),
+    lanewiseCompare(format),
+  ];
+});

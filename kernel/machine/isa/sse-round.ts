@@ -6,10 +6,11 @@ import { f32, f64, i32, i64, select } from '../exec/wasm.ts';
 import { i8x16, v128 } from '../exec/wasm-simd.ts';
 import type { Family, Form, Helper, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
-import { HOSTS } from './sse-float.ts';
-import type { HostFormat } from './sse-float.ts';
+import { HOSTS } from './sse-host.ts';
+import type { HostFormat } from './sse-host.ts';
 import { laneCount, laneOf, replaceLane, vectorHelper, withFlags } from './sse-lanes.ts';
 import {
+  FLAGS_AT,
   FORMATS,
   MXCSR,
   ROUND,
@@ -105,6 +106,9 @@ const dot = (format: Format): Helper => ({
     }
     const bytes = format.bits === 64 ? 8 : 4;
     for (let distance = bytes; distance < 16; distance *= 2) {
+      // Each step raises its flags before the next one begins; an unmasked exception ends it
+      f.when(f.call('sseCommit', context), () => answer(f, sum.get));
+      f.emit(i32.store(context, i32.const(0), FLAGS_AT));
       const neighbours = Array.from({ length: 16 }, (_unused, i) => i ^ distance);
       const moved = f.let('v128', i8x16.shuffle(sum.get, sum.get, neighbours));
       const [first, second] = distance === 4 ? [moved, sum.get] : [sum.get, moved];
