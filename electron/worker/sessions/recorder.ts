@@ -46,7 +46,7 @@ const SAMPLES_A_CHUNK = 500;
 export function startRecording(recorder: Recorder, machine: OpenMachine, name: string): CurrentSession {
   if (recorder.current !== null) throw new Error('A session is being recorded already. Stop it first.');
   const { kernel } = machine.engine;
-  const startNs = machineNs(kernel);
+  const startNs = Math.floor(machineNs(kernel)); // the file keeps whole nanoseconds
   const series = readCounters(kernel).map(({ name: counter, group, unit, kind }) => ({ name: counter, group, unit, kind }));
   const current: CurrentSession = {
     name, startNs, series, tasks: new Map(), nextSampleNs: startNs, atNs: [], values: [], eventCount: 0, lost: 0, console: [],
@@ -110,7 +110,7 @@ function store(current: CurrentSession, machine: OpenMachine): void {
   current.atNs = [];
   current.values = [];
   current.console = [];
-  machine.file.appendSessionChunks(current.name, machineNs(kernel), chunks);
+  machine.file.appendSessionChunks(current.name, Math.floor(machineNs(kernel)), chunks);
 }
 
 const asBytes = (column: Float64Array): Uint8Array => new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
