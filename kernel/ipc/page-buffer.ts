@@ -1,10 +1,11 @@
 // A queue of bytes in page frames: what pipes and sockets hold between a writer and a reader. Frames come from the buddy
 // allocator when bytes arrive and go back when the last byte of a page has been read.
-import { EFAULT, ENOMEM, failed, type Failure } from '../abi/errno.ts';
+import { EFAULT, failed, type Failure } from '../abi/errno.ts';
 import { moveToUser } from '../fs/vfs/transfer.ts';
 import type { Transfer } from '../fs/vfs/inode.ts';
 import { viewBytes, writeBytes } from '../machine/index.ts';
-import { allocateFrames, freeFrames } from '../mm/buddy.ts';
+import { allocateUserFrame } from '../mm/allocate.ts';
+import { freeFrames } from '../mm/buddy.ts';
 import { FRAME_BYTES } from '../mm/physical.ts';
 import type { Kernel } from '../state.ts';
 
@@ -28,15 +29,15 @@ export function tailRoom(buffer: PageBuffer): number {
   return buffer.frames.length * FRAME_BYTES - buffer.first - buffer.length;
 }
 
-/** Adds bytes at the end; ENOMEM with nothing added when there are no frames. */
+/** Adds bytes at the end; with nothing added ENOMEM, or BLOCKED while memory is being freed. */
 export function appendBytes(kernel: Kernel, buffer: PageBuffer, bytes: Uint8Array): number | Failure {
   const needed = Math.ceil(Math.max(0, bytes.length - tailRoom(buffer)) / FRAME_BYTES);
   const fresh: number[] = [];
   for (let i = 0; i < needed; i++) {
-    const frame = allocateFrames(kernel, 0, buffer.owner);
+    const frame = allocateUserFrame(kernel, buffer.owner);
     if (failed(frame)) {
       for (const taken of fresh) freeFrames(kernel, taken, 0);
-      return ENOMEM;
+      return frame;
     }
     fresh.push(frame);
   }

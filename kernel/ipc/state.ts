@@ -1,4 +1,5 @@
 // What IPC keeps for the whole machine: named pipes in use, counters, limits, SysV objects.
+import type { MqueueState } from './mqueue.ts';
 import type { Pipe } from './pipe.ts';
 import type { SysvState } from './sysv-state.ts';
 import { newSysvState } from './sysv-state.ts';
@@ -11,6 +12,7 @@ export interface IpcState {
   /** /proc/sys/fs/pipe-max-size */
   pipeMaxBytes: number;
   sysv: SysvState;
+  mqueues: MqueueState;
 }
 
 export const newIpcState = (): IpcState => ({
@@ -18,4 +20,5 @@ export const newIpcState = (): IpcState => ({
   lastEpollEntry: 0,
   pipeMaxBytes: 1_048_576,
   sysv: newSysvState(),
+  mqueues: { queues: new Map(), maxMessages: 10, maxBytes: 8192, maxQueues: 256 },
 });

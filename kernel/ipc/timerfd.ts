@@ -73,11 +73,13 @@ export function setTimerFile(
   timer: TimerFile,
   nextNs: number,
   intervalNs: number,
+  flags: number,
   cancelOnSet: boolean,
 ): void {
   timer.nextNs = nextNs;
   timer.intervalNs = intervalNs;
   timer.count = 0;
+  timer.settimeFlags = flags;
   timer.wallBaseNs = cancelOnSet ? kernel.time.wallBaseNs : -1;
   arm(kernel, timer);
 }

@@ -9,6 +9,8 @@ import type { Task } from '../sched/task.ts';
 import type { Socket } from './socket.ts';
 
 const MAX_BUFFER = 212_992;
+/** What SO_SNDBUFFORCE may ask for; Linux has no bound of its own here. */
+const FORCED_MAX_BUFFER = 16 << 20;
 const MIN_SEND = 4608;
 const MIN_RECEIVE = 2304;
 const TCP_INFO = 11;
@@ -145,7 +147,7 @@ export function setOption(
         if (option === SO.SNDBUFFORCE && !may(CAP.NET_ADMIN)) return EPERM;
         socket.sendBytes = Math.max(
           MIN_SEND,
-          2 * (option === SO.SNDBUF ? Math.min(value, MAX_BUFFER) : value),
+          2 * Math.min(value, option === SO.SNDBUF ? MAX_BUFFER : FORCED_MAX_BUFFER),
         );
         return 0;
       case SO.RCVBUF:
@@ -153,7 +155,7 @@ export function setOption(
         if (option === SO.RCVBUFFORCE && !may(CAP.NET_ADMIN)) return EPERM;
         socket.receiveBytes = Math.max(
           MIN_RECEIVE,
-          2 * (option === SO.RCVBUF ? Math.min(value, MAX_BUFFER) : value),
+          2 * Math.min(value, option === SO.RCVBUF ? MAX_BUFFER : FORCED_MAX_BUFFER),
         );
         return 0;
       case SO.LINGER:

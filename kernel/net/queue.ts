@@ -1,7 +1,6 @@
 // The receive queue of a socket: messages whose bytes lie in page frames.
 import { failed, type Failure } from '../abi/errno.ts';
-import type { OpenFile } from '../fs/vfs/open-file.ts';
-import { getFile, putFile } from '../fs/vfs/open-file.ts';
+import { getFile, putFile, type OpenFile } from '../fs/vfs/open-file.ts';
 import type { Transfer } from '../fs/vfs/inode.ts';
 import { moveFromUser, moveToUser, transferLength } from '../fs/vfs/transfer.ts';
 import { appendBytes, clearBuffer, copyBytes, dropBytes } from '../ipc/page-buffer.ts';
@@ -11,6 +10,8 @@ import { isStream, type Message, type Socket } from './socket.ts';
 
 /** Pieces of memory that one call reads or writes, in order. */
 export type Vector = readonly Transfer[];
+
+type NewMessage = Pick<Message, 'from' | 'credentials'> & { readonly files: readonly OpenFile[] };
 
 export const vectorLength = (vector: Vector): number =>
   vector.reduce((sum, transfer) => sum + transferLength(transfer), 0);
@@ -50,12 +51,12 @@ export function scatter(kernel: Kernel, vector: Vector, bytes: Uint8Array): numb
 /** Bytes that the receiver still takes. */
 export const queueRoom = (socket: Socket): number => Math.max(0, socket.receiveBytes - socket.buffer.length);
 
-/** Adds a message; small pieces of a stream join the last one. Takes over the references to its files. */
+/** Adds a message; small pieces of a stream join the last one. Its files each get a reference. */
 export function putMessage(
   kernel: Kernel,
   socket: Socket,
   bytes: Uint8Array,
-  message: Omit<Message, 'length'>,
+  message: NewMessage,
 ): number | Failure {
   const added = appendBytes(kernel, socket.buffer, bytes);
   if (failed(added)) return added;
@@ -66,7 +67,12 @@ export function putMessage(
     message.files.length === 0 &&
     last.credentials.pid === message.credentials.pid;
   if (joins) last.length += bytes.length;
-  else socket.messages.push({ ...message, length: bytes.length });
+  else
+    socket.messages.push({
+      ...message,
+      files: message.files.map((file) => getFile(file)),
+      length: bytes.length,
+    });
   wakeUp(kernel, socket.readable);
   return added;
 }
@@ -94,5 +100,3 @@ export function clearQueue(kernel: Kernel, socket: Socket): void {
   clearBuffer(kernel, socket.buffer);
   for (const { files } of messages) for (const file of files) putFile(kernel, file);
 }
-
-export const holdFiles = (files: readonly OpenFile[]): OpenFile[] => files.map((file) => getFile(file));

@@ -14,7 +14,7 @@ import type { Kernel } from '../state.ts';
 import { charge } from '../time/clock.ts';
 import { waitOn } from './connect.ts';
 import { ANY4, bindFree, endpointOf, findInet, inetAddress, routeTo } from './ports.ts';
-import { gather, holdFiles, putMessage, queueRoom, vectorLength, type Vector } from './queue.ts';
+import { gather, putMessage, queueRoom, vectorLength, type Vector } from './queue.ts';
 import { credentialsOf, isConnectionOriented, isStream, isUnix, type Socket, type Ucred } from './socket.ts';
 import { findUnix } from './unix-names.ts';
 
@@ -79,7 +79,7 @@ function sendConnected(kernel: Kernel, task: Task, socket: Socket, sending: Send
     if (room === 0 && length > 0) return waitForRoom(kernel, task, socket, sending, peer, done);
     const count = isStream(socket) ? Math.min(length - done, room, CHUNK_BYTES) : length;
     const bytes = gather(kernel, sending.vector, done, count);
-    const files = failed(bytes) || done > 0 ? [] : holdFiles(sending.files);
+    const files = done > 0 ? [] : sending.files;
     const credentials = sending.credentials ?? credentialsOf(task);
     const put = failed(bytes)
       ? bytes
@@ -171,7 +171,7 @@ function sendUnixDatagram(
   const put = putMessage(kernel, target, bytes, {
     from: socket.name,
     credentials,
-    files: holdFiles(sending.files),
+    files: sending.files,
   });
   charge(kernel, 'pipeTransfer');
   return failed(put) ? put : length;

@@ -165,3 +165,12 @@ sysctl('net/unix/max_dgram_qlen', (kernel) => kernel.net.maxDatagrams, (kernel, 
   kernel.net.maxDatagrams = value;
 }); // prettier-ignore
 procDirectory('/proc/sys');
+sysctl('fs/mqueue/msg_max', (kernel) => kernel.ipc.mqueues.maxMessages, (kernel, value) => {
+  kernel.ipc.mqueues.maxMessages = value;
+}, 1, 65_536); // prettier-ignore
+sysctl('fs/mqueue/msgsize_max', (kernel) => kernel.ipc.mqueues.maxBytes, (kernel, value) => {
+  kernel.ipc.mqueues.maxBytes = value;
+}, 128, 16 << 20); // prettier-ignore
+sysctl('fs/mqueue/queues_max', (kernel) => kernel.ipc.mqueues.maxQueues, (kernel, value) => {
+  kernel.ipc.mqueues.maxQueues = value;
+}); // prettier-ignore

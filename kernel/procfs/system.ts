@@ -127,3 +127,6 @@ procFile('/proc/tty/drivers', 0o444, () => {
     )
     .join('');
 });
+
+/** No module is loaded. */
+procFile('/proc/modules', 0o444, () => '');

@@ -16,8 +16,12 @@ export function bitList(mask: number): string {
   return ranges.join(',');
 }
 
-/** White space and other unfit bytes as \ooo, as seq_escape does for maps and mounts. */
-export const escapeBytes = (text: string, unfit: string): string =>
-  [...text]
-    .map((char) => (unfit.includes(char) ? `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}` : char))
-    .join('');
+/** White space and other unfit bytes as \ooo, as seq_escape does for maps and mounts. Texts hold one char per byte. */
+export function escapeBytes(text: string, unfit: string): string {
+  let escaped = '';
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charAt(i);
+    escaped += unfit.includes(char) ? `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}` : char;
+  }
+  return escaped;
+}

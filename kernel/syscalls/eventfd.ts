@@ -123,7 +123,7 @@ export const timerfd_settime = syscall({
     // An absolute time in the past expires at once; it must not look like a disarmed timer.
     const nextNs = valueNs === 0 ? 0 : Math.max(1, base + valueNs);
     const cancels = isAbsolute && isWallClock(timer.clock) && (flags & TFD_TIMER_CANCEL_ON_SET) !== 0;
-    setTimerFile(kernel, timer, nextNs, intervalNs, cancels);
+    setTimerFile(kernel, timer, nextNs, intervalNs, flags, cancels);
     return 0;
   },
 });

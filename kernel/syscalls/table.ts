@@ -15,6 +15,7 @@ import * as limitsCalls from './limits.ts';
 import * as memoryCalls from './memory.ts';
 import * as messagesCalls from './messages.ts';
 import * as mountCalls from './mount.ts';
+import * as mqCalls from './mq.ts';
 import * as pipeCalls from './pipe.ts';
 import * as pollCalls from './poll.ts';
 import * as prctlCalls from './prctl.ts';
@@ -45,6 +46,7 @@ const families: readonly Readonly<Record<string, unknown>>[] = [
   memoryCalls,
   messagesCalls,
   mountCalls,
+  mqCalls,
   pipeCalls,
   pollCalls,
   prctlCalls,
