@@ -333,7 +333,8 @@ function copyBetween(
   const kept = task.call?.data as CopyProgress | null | undefined; // made below
   let done = kept?.done ?? 0;
   while (done < count) {
-    const bytes = new Uint8Array(Math.min(COPY_CHUNK, count - done));
+    const left = from.inode.kind === 'file' ? Math.max(1, from.inode.size - fromPosition - done) : COPY_CHUNK;
+    const bytes = new Uint8Array(Math.min(COPY_CHUNK, count - done, left));
     const got = readFile(kernel, task, from, { kind: 'kernel', bytes }, fromPosition + done);
     const put =
       failed(got) || got === 0

@@ -51,20 +51,29 @@ function entryAt(bytes: Uint8Array, offset: number): RawEntry | null {
 const nameOf = (bytes: Uint8Array, entry: RawEntry): string =>
   latin1(bytes.subarray(entry.offset + 8, entry.offset + 8 + entry.nameLength));
 
-/** The entry of a name in a block, with the one before it. */
+/** Compares without making a string of every name on the way. */
+function isNamed(bytes: Uint8Array, at: number, name: string): boolean {
+  for (let index = 0; index < name.length; index++)
+    if (bytes[at + index] !== name.charCodeAt(index)) return false;
+  return true;
+}
+
+/** The entry of a name in a block, with the one before it; undefined when the block is damaged. */
 function findIn(
   bytes: Uint8Array,
   name: string,
 ): { entry: RawEntry; previous: RawEntry | null } | null | undefined {
-  let previous: RawEntry | null = null;
-  const first = name.charCodeAt(0);
+  let before = -1;
   for (let offset = 0; offset < BLOCK;) {
-    const entry = entryAt(bytes, offset);
-    if (entry === null) return undefined;
-    const mayBe = entry.inode !== 0 && entry.nameLength === name.length && bytes[offset + 8] === first;
-    if (mayBe && nameOf(bytes, entry) === name) return { entry, previous };
-    previous = entry;
-    offset += entry.length;
+    const length = get16(bytes, offset + 4);
+    if (length < 8 || (length & 3) !== 0 || offset + length > BLOCK) return undefined;
+    if (bytes[offset + 6] === name.length && get32(bytes, offset) !== 0 && isNamed(bytes, offset + 8, name)) {
+      const entry = entryAt(bytes, offset);
+      const previous = before < 0 ? null : entryAt(bytes, before);
+      return entry === null ? undefined : { entry, previous };
+    }
+    before = offset;
+    offset += length;
   }
   return null;
 }

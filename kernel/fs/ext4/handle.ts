@@ -42,6 +42,18 @@ export interface Handle {
   effects: (() => void)[];
 }
 
+/** Buffers of handles that are done, for the next ones: allocating one costs more than filling it. Never part of the state. */
+const buffers: Uint8Array[] = [];
+const KEPT_BUFFERS = 64;
+
+function takeBuffer(): Uint8Array {
+  return buffers.pop() ?? new Uint8Array(BLOCK);
+}
+
+function giveBuffers(handle: Handle): void {
+  for (const block of handle.blocks.values()) if (buffers.length < KEPT_BUFFERS) buffers.push(block.bytes);
+}
+
 /** Runs an update: `work` collects, and if it does not fail everything is applied. */
 export function withHandle<T>(
   kernel: Kernel,
@@ -54,6 +66,7 @@ export function withHandle<T>(
   }; // prettier-ignore
   const result = work(handle);
   const finished = failed(result) ? result : finish(handle);
+  giveBuffers(handle);
   if (!failed(finished)) return result;
   for (const block of handle.blocks.values()) putFrame(kernel, block.frame);
   for (const inode of handle.made) forgetInode(kernel, inode);
@@ -87,7 +100,8 @@ export function editBlock(
     const frame = readPage(kernel, deviceOf(kernel, ext4).space, block);
     if (failed(frame)) return frame;
     getFrame(kernel, frame);
-    own = { bytes: viewBytes(kernel.machine, frame * BLOCK, BLOCK).slice(), frame, seal: null };
+    own = { bytes: takeBuffer(), frame, seal: null };
+    own.bytes.set(viewBytes(kernel.machine, frame * BLOCK, BLOCK));
     handle.blocks.set(block, own);
   }
   if (seal !== undefined) own.seal = seal;
@@ -110,7 +124,7 @@ export function newBlock(
   const frame = grabPage(kernel, deviceOf(kernel, ext4).space, block, { overwrite: true });
   if (failed(frame)) return frame;
   getFrame(kernel, frame);
-  const own = { bytes: new Uint8Array(BLOCK), frame, seal: seal ?? null };
+  const own = { bytes: takeBuffer().fill(0), frame, seal: seal ?? null };
   handle.blocks.set(block, own);
   return own.bytes;
 }

@@ -3,7 +3,7 @@
 // their directory's group.
 import { ENOSPC, failed, type Failure } from '../../abi/errno.ts';
 import type { FileKind, Inode, NewOwner } from '../vfs/inode.ts';
-import { forgetInode, newInode, superBlockOf } from '../vfs/inode-cache.ts';
+import { forgetInode, newInode } from '../vfs/inode-cache.ts';
 import { fileTimeNow } from '../vfs/times.ts';
 import { traceNewInode } from './events.ts';
 import { emptyFork } from './extents.ts';
@@ -148,6 +148,12 @@ export function freeInode(handle: Handle, inode: Inode): number | Failure {
   return removeOrphan(handle, inode);
 }
 
+/** The inode that names this one on the orphan list; the caller knows that it is in memory, as all orphans are. */
+function notePrevious(handle: Handle, number: number, previous: number): void {
+  const inode = number === 0 ? undefined : handle.superBlock.inodes.get(number);
+  if (inode !== undefined) handle.effects.push(() => (ext4InodeOf(inode).previousOrphan = previous));
+}
+
 /** Puts an inode at the head of the orphan list. */
 export function addOrphan(handle: Handle, inode: Inode): number | Failure {
   const draft = editInode(handle, inode);
@@ -156,32 +162,30 @@ export function addOrphan(handle: Handle, inode: Inode): number | Failure {
   draft.orphan = true;
   draft.nextOrphan = handle.lastOrphan >= 0 ? handle.lastOrphan : handle.ext4.lastOrphan;
   handle.lastOrphan = inode.number;
+  notePrevious(handle, draft.nextOrphan, inode.number);
+  handle.effects.push(() => (ext4InodeOf(inode).previousOrphan = 0));
   return 0;
 }
 
 /** Takes an inode off the orphan list: its predecessor (or the superblock) then names its successor. */
 export function removeOrphan(handle: Handle, inode: Inode): number | Failure {
-  const { ext4 } = handle;
   const draft = editInode(handle, inode);
   if (failed(draft)) return draft;
   if (!draft.orphan) return 0;
   draft.orphan = false;
-  const head = handle.lastOrphan >= 0 ? handle.lastOrphan : ext4.lastOrphan;
-  if (head === inode.number) {
-    handle.lastOrphan = draft.nextOrphan;
-    draft.nextOrphan = 0;
-    return 0;
-  }
-  for (const other of superBlockOf(handle.kernel, inode).inodes.values()) {
-    const own = ext4InodeOf(other);
-    const next = handle.inodes.get(other)?.nextOrphan ?? own.nextOrphan;
-    if (other === inode || next !== inode.number || !(handle.inodes.get(other)?.orphan ?? own.orphan))
-      continue;
-    const previous = editInode(handle, other);
-    if (failed(previous)) return previous;
-    previous.nextOrphan = draft.nextOrphan;
-    break;
-  }
+  const { previousOrphan } = ext4InodeOf(inode);
+  const next = draft.nextOrphan;
   draft.nextOrphan = 0;
+  const head = handle.lastOrphan >= 0 ? handle.lastOrphan : handle.ext4.lastOrphan;
+  if (head === inode.number) handle.lastOrphan = next;
+  else {
+    const previous = handle.superBlock.inodes.get(previousOrphan);
+    if (previous === undefined)
+      return corrupted(handle.kernel, handle.ext4.device, `inode ${inode.number} is not on the orphan list`);
+    const before = editInode(handle, previous);
+    if (failed(before)) return before;
+    before.nextOrphan = next;
+  }
+  notePrevious(handle, next, head === inode.number ? 0 : previousOrphan);
   return 0;
 }

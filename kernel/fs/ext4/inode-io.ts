@@ -12,7 +12,7 @@ import { decodeInode, inodeLocation, type DecodedInode } from './inode-format.ts
 import { ext4Of, type Ext4Inode } from './state.ts';
 
 export const newExt4Inode = (flags: number, fork: Uint8Array, generation: number): Ext4Inode => ({
-  kind: 'ext4-inode', flags, fork, generation, xattrBlock: 0, nextOrphan: 0, orphan: false, sequence: 0, dataWrites: 0,
+  kind: 'ext4-inode', flags, fork, generation, xattrBlock: 0, nextOrphan: 0, orphan: false, previousOrphan: 0, sequence: 0, dataWrites: 0,
   roomHint: 0,
 }); // prettier-ignore
 

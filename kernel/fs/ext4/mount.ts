@@ -322,6 +322,7 @@ function freeOrphans(kernel: Kernel, device: BlockDevice, state: Mounting): Step
     if (failed(bytes)) return bytes;
     const own = ext4InodeOf(inode);
     own.orphan = true;
+    own.previousOrphan = orphans.at(-1)?.number ?? 0;
     own.nextOrphan = decodeInode(ext4, bytes.subarray(offset, offset + ext4.inodeSize)).deletedSeconds;
     orphans.push(inode);
     number = own.nextOrphan;

@@ -69,6 +69,8 @@ export interface Ext4Inode {
   /** Next inode of the orphan list while this one is on it; `orphan` says whether it is. */
   nextOrphan: number;
   orphan: boolean;
+  /** The inode before it on the orphan list, 0 for the head: in memory only. */
+  previousOrphan: number;
   /** The last transaction that holds a change of this inode. */
   sequence: number;
   /** Writes that the device had completed when the last of this inode's data arrived there. */
