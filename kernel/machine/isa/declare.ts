@@ -149,7 +149,7 @@ export interface OperandLetter {
 }
 
 const SIZE: Record<string, number | 'v' | 'y' | 'z'> = {
-  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', z: 'z', t: 10, s: 14, '512': 512, '28': 28, '108': 108, '0': 0,
+  b: 1, w: 2, d: 4, q: 8, x: 16, dq: 16, u: 16, v: 'v', y: 'y', z: 'z', t: 10, s: 14, '512': 512, '28': 28, '94': 94, '108': 108, '0': 0,
 }; // prettier-ignore
 const FIXED: Record<string, number | 'v'> = { AL: 1, CL: 1, AX: 2, DX: 2, EAX: 4, rAX: 'v' };
 

@@ -73,7 +73,8 @@ export function differences(
     // Of kernel addresses the real page tables show whether there is a page
     if (hasError && native.address < 1n << 63n) check('error code', native.error, ours.error);
     // Which byte of a masked store or of a large image is named first is the implementation's choice
-    if (!/^(maskmov|fxsave|fxrstor|xsave|xrstor)/.test(mnemonic)) check('cr2', native.address, ours.address);
+    if (!/^(maskmov|fxsave|fxrstor|xsave|xrstor|fnstenv|fldenv|fnsave|frstor)/.test(mnemonic))
+      check('cr2', native.address, ours.address);
   }
   const flags = undefinedFlags(mnemonic, options.encoding, test);
   if (flags === undefined) return found;
@@ -104,6 +105,8 @@ export function differences(
     field('ftw', 4, 1);
   }
   if (options.x87Pointers) field('fop fip fdp', 6, 18);
+  // A store of ten bytes is two, of which a real CPU may have done the first when the second faults
+  if (/^f(b?stp|nsave|nstenv)$/.test(mnemonic) && native.trap === 14) return found;
   if (
     native.changes.length !== ours.changes.length ||
     native.changes.some((change, i) => change !== ours.changes[i])
