@@ -47,7 +47,8 @@ const signMask = (mnemonic: string, feature: Feature, forms: readonly Form[], ma
 function maskedStore(e: InstructionEmitter, value: Code, mask: Code, bytes: 8 | 16): void {
   const chosen = e.let('v128', i8x16.shr_s(mask, i32.const(7)));
   e.when(v128.any_true(chosen), () => {
-    const host = e.hostAt(e.register(7), bytes, 'write');
+    const offset = e.address32 ? i64.and(e.register(7), i64.const(0xffff_ffff)) : e.register(7);
+    const host = e.hostAt(i64.add(offset, e.segmentBase()), bytes, 'write');
     const old = bytes === 16 ? v128.load(host) : v128.load64_zero(host);
     const merged = e.let('v128', v128.bitselect(value, old, chosen));
     e.emit(bytes === 16 ? v128.store(host, merged) : i64.store(host, i64x2.extract_lane(merged, 0)));
@@ -109,16 +110,16 @@ export const sseMove: Family = {
       mnemonic: 'maskmovdqu',
       source: sourceOf('maskmovdqu'),
       feature: 'sse2',
-      missing: 'FS and GS overrides and 67h; with a mask that has zeros the whole 16 bytes must be writable',
-      forms: [['66 0F F7 /r', 'Vx,Ux']],
+      missing: 'with a mask that has zeros the whole 16 bytes must be writable',
+      forms: [['66 0F F7 /r', 'Vx,Ux', 'a32']],
       emit: (e, value, mask) => maskedStore(e, e.read(value), e.read(mask), 16),
     }),
     instruction({
       mnemonic: 'maskmovq',
       source: sourceOf('maskmovq'),
       feature: 'sse',
-      missing: 'FS and GS overrides and 67h; with a mask that has zeros the whole 8 bytes must be writable',
-      forms: [['NP 0F F7 /r', 'Pq,Nq']],
+      missing: 'with a mask that has zeros the whole 8 bytes must be writable',
+      forms: [['NP 0F F7 /r', 'Pq,Nq', 'a32']],
       emit: (e, value, mask) => maskedStore(e, widen(e, e.read(value)), onlyLow(e.read(mask)), 8),
     }),
   ],

@@ -103,6 +103,25 @@ function encode(from: Chance, entry: FormEntry, codeAt: number, registersOnly: b
     oneIn(from, 3);
   if (operand16) prefixes.push(0x66);
   if (parsed.prefix !== undefined && parsed.prefix !== 'none') prefixes.push(parseInt(parsed.prefix, 16));
+  if (IMPLICIT_MEMORY.test(instruction.mnemonic)) {
+    // The override counts for the source, or where there is but one operand
+    const overridden = instruction.mnemonic.startsWith('maskmov')
+      ? 7
+      : instruction.mnemonic === 'xlat'
+        ? 3
+        : 6;
+    if (oneIn(from, 6)) {
+      prefixes.push(0x65);
+      gpr[overridden] = BigInt.asUintN(64, (gpr[overridden] ?? 0n) - BigInt(PLACE.gsBase));
+    }
+    if (oneIn(from, 6)) {
+      prefixes.push(0x67);
+      // With REP, when nothing is moved, a real CPU clears upper halves or not as it likes
+      const repeats = options.includes('rep') || options.includes('repz');
+      for (const number of repeats ? [] : [3, 6, 7])
+        gpr[number] = BigInt.asUintN(64, (gpr[number] ?? 0n) + (bits64(from) << 32n));
+    }
+  }
   if ((options.includes('rep') || options.includes('repz')) && !oneIn(from, 3))
     prefixes.push(oneIn(from, 2) ? 0xf3 : 0xf2);
   let operandSize = rexW ? 8 : operand16 ? 2 : 4;
