@@ -2,7 +2,7 @@
 // interpreter, and for ELF its header, segments and dynamic loader. Everything here may block on the disk and changes
 // nothing; files that were opened are given back when it fails.
 import {
-  EACCES, EIO, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ETXTBSY, failed, type Failure,
+  BLOCKED, EACCES, EINVAL, EIO, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ETXTBSY, failed, type Failure,
 } from '../abi/errno.ts'; // prettier-ignore
 import { MS, O } from '../abi/open-flags.ts';
 import { readFile } from '../fs/vfs/file-io.ts';
@@ -125,7 +125,8 @@ function readBytesAt(
   length: number,
 ): Uint8Array | Failure {
   const bytes = new Uint8Array(length);
-  if (position >= Number.MAX_SAFE_INTEGER) return bytes.subarray(0, 0);
+  if (position >= 2 ** 63) return EINVAL; // a negative offset
+  if (position > Number.MAX_SAFE_INTEGER) return bytes.subarray(0, 0);
   const count = readFile(kernel, task, file, { kind: 'kernel', bytes }, position);
   return failed(count) ? count : bytes.subarray(0, count);
 }
@@ -156,8 +157,8 @@ function readSegments(
 ): Segment[] | Failure {
   const size = segmentsSize(header);
   const bytes = readBytesAt(kernel, task, file, header.phoff, size);
-  if (failed(bytes)) return bytes;
-  return bytes.length < size ? bad : parseSegments(bytes);
+  if (bytes === BLOCKED) return bytes;
+  return failed(bytes) || bytes.length < size ? bad : parseSegments(bytes);
 }
 
 /** The dynamic loader that PT_INTERP names. */

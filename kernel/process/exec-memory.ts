@@ -5,7 +5,7 @@
 //     0x555555554000 + r    a relocatable program
 //     mmap base, downwards  loader, vDSO, what the program maps: below the stack by its limit, at least 128 MiB
 //     0x7ffffffff000 - r    end of the stack
-import { EINVAL, failed, type Failure } from '../abi/errno.ts';
+import { BLOCKED, EFAULT, EINVAL, failed, type Failure } from '../abi/errno.ts';
 import { AT } from '../abi/auxv.ts';
 import { MAP, PROT, USER_END } from '../abi/mman.ts';
 import { RLIMIT } from '../abi/resource.ts';
@@ -186,53 +186,68 @@ function mapSegments(
   bias: number,
 ): number | Failure {
   let end = 0;
-  for (const segment of loads) {
+  const last = loads[loads.length - 1];
+  for (const [index, segment] of loads.entries()) {
     const start = segment.vaddr + bias;
     const invalid = segment.fileSize > segment.memorySize || segment.memorySize > USER_END || !(start >= 0);
     if (invalid || start >= USER_END || USER_END - segment.memorySize < start) return EINVAL;
-    const mapped = mapSegment(kernel, task, mm, file, segment, start);
+    const mapped = mapFilePart(
+      kernel,
+      task,
+      mm,
+      file,
+      segment,
+      start,
+      index === 0 ? MAP.fixedNoReplace : MAP.fixed,
+    );
     if (failed(mapped)) return mapped;
+    const zeroed = mapZeroPart(kernel, task, mm, segment, start);
+    // Linux notices a tail that cannot be written only in the segment that ends last.
+    if (zeroed === BLOCKED || (failed(zeroed) && (zeroed !== EFAULT || segment === last))) return zeroed;
     end = Math.max(end, start + segment.memorySize);
   }
   return end;
 }
 
-/** File pages, then zeroes: in the last file page behind the file's part, and in pages of their own. */
-function mapSegment(
+/** The pages of a segment that come from the file. Later segments may cover earlier ones, but nothing else. */
+function mapFilePart(
   kernel: Kernel,
   task: Task,
   mm: Mm,
   file: OpenFile,
   segment: Segment,
   start: number,
+  place: number,
 ): number | Failure {
+  if (segment.fileSize === 0) return 0;
   const protection =
     ((segment.flags & PF.R) === 0 ? 0 : PROT.read) |
     ((segment.flags & PF.W) === 0 ? 0 : PROT.write) |
     ((segment.flags & PF.X) === 0 ? 0 : PROT.execute);
-  const limits = task.process.rlimits;
+  const offset = segment.offset - (start % PAGE);
+  if (offset < 0 || offset % PAGE !== 0 || !Number.isSafeInteger(offset)) return EINVAL;
+  const address = pageStart(start);
+  return mapMemory(kernel, mm, {
+    address, length: start + segment.fileSize - address, protection, flags: MAP.private | place, file, offset,
+    limits: task.process.rlimits,
+  }); // prettier-ignore
+}
+
+/** Memory beyond the file's part: the rest of its last page, then pages of zeroes, which are writable in any case. */
+function mapZeroPart(kernel: Kernel, task: Task, mm: Mm, segment: Segment, start: number): number | Failure {
+  if (segment.memorySize <= segment.fileSize) return 0;
   const fileEnd = start + segment.fileSize;
-  const memoryEnd = pageEnd(start + segment.memorySize);
-  let mappedEnd = pageStart(start);
-  if (segment.fileSize > 0) {
-    const offset = segment.offset - (start % PAGE);
-    if (offset < 0 || offset % PAGE !== 0 || !Number.isSafeInteger(offset)) return EINVAL;
+  const from = segment.fileSize === 0 ? pageStart(start) : pageEnd(fileEnd);
+  const to = pageEnd(start + segment.memorySize);
+  const execute = (segment.flags & PF.X) === 0 ? 0 : PROT.execute;
+  if (to > from) {
     const mapped = mapMemory(kernel, mm, {
-      address: mappedEnd, length: fileEnd - mappedEnd, protection, flags: MAP.private | MAP.fixedNoReplace, file, offset, limits,
+      address: from, length: to - from, protection: PROT.read | PROT.write | execute,
+      flags: MAP.private | MAP.anonymous | MAP.fixed, limits: task.process.rlimits,
     }); // prettier-ignore
     if (failed(mapped)) return mapped;
-    mappedEnd = pageEnd(fileEnd);
-    if (segment.memorySize > segment.fileSize && (segment.flags & PF.W) !== 0) {
-      const cleared = fileEnd === mappedEnd ? 0 : clearMm(kernel, task, mm, fileEnd, mappedEnd - fileEnd);
-      if (failed(cleared)) return cleared;
-    }
   }
-  if (memoryEnd <= mappedEnd) return 0;
-  const mapped = mapMemory(kernel, mm, {
-    address: mappedEnd, length: memoryEnd - mappedEnd, protection: protection & ~PROT.execute,
-    flags: MAP.private | MAP.anonymous | MAP.fixedNoReplace, limits,
-  }); // prettier-ignore
-  return failed(mapped) ? mapped : 0;
+  return segment.fileSize === 0 || from === fileEnd ? 0 : clearMm(kernel, task, mm, fileEnd, from - fileEnd);
 }
 
 /** For /proc/PID/stat: the largest extents of code and data. */
