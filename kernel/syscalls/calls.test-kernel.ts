@@ -1,7 +1,7 @@
 // A kernel for tests of system calls: all its parts, a root file system in memory with /proc, /sys and /dev, and tasks with
 // a megabyte of memory that call handlers directly. Nothing runs by itself: a call that gives BLOCKED is made again.
 import '../boot/parts.ts';
-import { BLOCKED, EINVAL, failed } from '../abi/errno.ts';
+import { BLOCKED, EINVAL, failed, type Failure } from '../abi/errno.ts';
 import { newBlockState } from '../block/state.ts';
 import { newHostState } from '../boot/host-state.ts';
 import { closeDescriptor, fileOf, installFile, newFileTable } from '../fs/vfs/file-table.ts';
@@ -68,9 +68,9 @@ const LARGE = BASE + 0x4_0000;
 const PRIVATE_ANONYMOUS_FIXED = 0x32;
 const SCRATCH = BASE + MEMORY_BYTES - 0x1_0000;
 
-export function must<T>(value: T): T {
+export function must<T>(value: T): Exclude<T, Failure> {
   if (failed(value)) throw new Error(`unexpected failure ${value}`);
-  return value;
+  return value as Exclude<T, Failure>; // just checked
 }
 
 export function callKernel(): CallKernel {
@@ -133,7 +133,7 @@ export function callKernel(): CallKernel {
     setCurrent(task);
     const values: Record<string, number> = {};
     Object.keys(declaration.args).forEach((key, index) => (values[key] = args[index] ?? 0));
-    const result = Number(declaration.run(kernel, task, values as never));
+    const result = Number(declaration.run(kernel, task, values));
     if (result !== BLOCKED) endCall(kernel, task);
     return result;
   };

@@ -11,7 +11,7 @@ import {
   ENOMSG,
   ERANGE,
 } from '../abi/errno.ts';
-import { get32, get64, latin1, put16, put64 } from '../lib/bytes.ts';
+import { bytesOfLatin1, get32, get64, latin1, put16, put64 } from '../lib/bytes.ts';
 import { undoSemaphores } from '../ipc/semaphores.ts';
 import type { Task } from '../sched/task.ts';
 import { BASE, callKernel, must, type CallKernel } from './calls.test-kernel.ts';
@@ -71,7 +71,7 @@ describe('shared memory', () => {
 function message(k: CallKernel, task: Task, type: number, text: string): number {
   const bytes = new Uint8Array(8 + text.length);
   put64(bytes, 0, type);
-  [...text].forEach((char, i) => (bytes[8 + i] = char.charCodeAt(0)));
+  bytes.set(bytesOfLatin1(text), 8);
   return k.put(task, BASE, bytes);
 }
 
