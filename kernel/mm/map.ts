@@ -220,7 +220,9 @@ export function unmapMemory(kernel: Kernel, mm: Mm, address: number, length: num
     if (vma.flags.accounted) kernel.memory.committedPages -= (vma.end - vma.start) / PAGE_BYTES;
     removeVma(kernel, mm, vma);
   }
-  dropReservations(kernel.memory, mm, address / PAGE_BYTES, end / PAGE_BYTES);
+  dropReservations(kernel.memory, mm, address / PAGE_BYTES, end / PAGE_BYTES, (from, to) =>
+    hasVmaIn(mm, from * PAGE_BYTES, to * PAGE_BYTES),
+  );
   if (freeEmptyTables(kernel, mm, address, end)) flushMm(kernel, mm);
   return 0;
 }

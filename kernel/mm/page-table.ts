@@ -6,11 +6,11 @@
 //   no access          frame << 12 | NO_ACCESS        PROT_NONE: the page is there, no access is allowed
 //   in swap            SWAPPED | flags, high word: swap entry
 import { failed, type Failure } from '../abi/errno.ts';
-import { PTE, viewBytes } from '../machine/index.ts';
+import { PTE } from '../machine/index.ts';
 import type { Kernel } from '../state.ts';
 import { allocateFrames, freeFrames } from './buddy.ts';
 import type { Mm, Vma } from './mm.ts';
-import { loadWord, storeWord, zeroFrame } from './physical.ts';
+import { loadWord, ramWords, storeWord, zeroFrame } from './physical.ts';
 
 export const NO_ACCESS = 0x100;
 export const SWAPPED = 0x200;
@@ -104,23 +104,17 @@ export function visitPtes(
     }
     const base = Math.floor(address / LEAF_BYTES) * LEAF_BYTES;
     const last = Math.min(end, base + LEAF_BYTES);
-    const words = tableWords(kernel, leaf);
+    const words = ramWords(kernel);
     let left = kernel.memory.mapCount[leaf / 4096] ?? 0;
-    let word = ((address - base) >>> 12) * 2;
+    let word = (leaf >>> 2) + ((address - base) >>> 12) * 2;
     for (; address < last && left > 0; address += 4096, word += 2) {
       const low = words[word] ?? 0;
       if (low === 0) continue;
       left--;
-      visit(leaf + word * 4, low, address);
+      visit(word * 4, low, address);
     }
     address = last;
   }
-}
-
-/** A table's words, for reading: entry n is word 2n (low) and 2n + 1 (high). */
-function tableWords(kernel: Kernel, table: number): Uint32Array {
-  const view = viewBytes(kernel.machine, table, 4096);
-  return new Uint32Array(view.buffer, view.byteOffset, 1024);
 }
 
 /** The last-level table for an address; 0, -1 or -2 when the table on the second, third or fourth level has no entry. */
@@ -151,11 +145,12 @@ function freeEmptyIn(
   const span = 4096 * 512 ** level;
   const first = Math.max(0, Math.floor((start - base) / span));
   const last = Math.min(511, Math.floor((end - 1 - base) / span));
-  const words = tableWords(kernel, table);
+  const words = ramWords(kernel);
+  const firstWord = table >>> 2;
   let left = kernel.memory.mapCount[table / 4096] ?? 0;
   let freed = false;
   for (let index = first; index <= last && left > 0; index++) {
-    const entry = words[index * 2] ?? 0;
+    const entry = words[firstWord + index * 2] ?? 0;
     if ((entry & 1) === 0) continue;
     left--;
     const at = table + index * 8;

@@ -1,13 +1,40 @@
 // Guest RAM as mm uses it: whole frames and page-table words.
 import {
-  copyPhysical, fillPhysical, flushTlb, invalidatePage, load32, store32,
-} from '../machine/index.ts'; // prettier-ignore
+  copyPhysical,
+  fillPhysical,
+  flushTlb,
+  invalidatePage,
+  store32,
+  viewBytes,
+  type Machine,
+} from '../machine/index.ts';
+import { assert } from '../lib/assert.ts';
 import type { Kernel } from '../state.ts';
 import type { Mm } from './mm.ts';
 
 export const FRAME_BYTES = 4096;
 
-export const loadWord = (kernel: Kernel, physical: number): number => load32(kernel.machine, physical);
+// All of RAM as words, for reading page tables: made anew when another machine is looked at.
+let viewedMachine: Machine | null = null;
+let viewedWords: Uint32Array = new Uint32Array(0);
+
+/** RAM as 32-bit words, to be read only: word n is at physical address 4n. */
+export function ramWords(kernel: Kernel): Uint32Array {
+  if (viewedMachine !== kernel.machine || viewedWords.length === 0) {
+    const view = viewBytes(kernel.machine, 0, kernel.memory.frameCount * FRAME_BYTES);
+    viewedWords = new Uint32Array(view.buffer, view.byteOffset, view.byteLength >>> 2);
+    viewedMachine = kernel.machine;
+  }
+  return viewedWords;
+}
+
+/** The aligned word at a physical address that lies in RAM. */
+export function loadWord(kernel: Kernel, physical: number): number {
+  const word = ramWords(kernel)[physical >>> 2];
+  assert(word !== undefined, 'page tables lie in RAM');
+  return word;
+}
+
 export const storeWord = (kernel: Kernel, physical: number, value: number): void =>
   store32(kernel.machine, physical, value);
 

@@ -88,16 +88,48 @@ function newReservation(
   return undefined;
 }
 
-/** Gives back what is kept for virtual pages from `first` to before `end`. */
-export function dropReservations(memory: MemoryState, mm: Mm, first: number, end: number): void {
+/**
+ * Gives back what is kept for virtual pages from `first` to before `end`, which were unmapped. A reservation that reaches
+ * beyond them goes too when they are half of it, or when nothing is mapped in it any more.
+ */
+export function dropReservations(
+  memory: MemoryState,
+  mm: Mm,
+  first: number,
+  end: number,
+  isMapped: (first: number, end: number) => boolean = () => true,
+): void {
   if (mm.reservations.size === 0) return;
-  for (const [region, list] of [...mm.reservations]) {
-    if ((region + 1) * REGION_PAGES <= first || region * REGION_PAGES >= end) continue;
-    for (const entry of [...list]) {
-      if (entry.firstPage < first || entry.firstPage + (1 << entry.order) > end) continue;
-      giveBack(memory, entry);
-      forget(memory, mm, region, entry);
-    }
+  const firstRegion = Math.floor(first / REGION_PAGES);
+  if (end - first <= REGION_PAGES) {
+    dropIn(memory, mm, firstRegion, first, end, isMapped);
+    const lastRegion = Math.floor((end - 1) / REGION_PAGES);
+    if (lastRegion !== firstRegion) dropIn(memory, mm, lastRegion, first, end, isMapped);
+    return;
+  }
+  for (const region of [...mm.reservations.keys()]) {
+    const isOutside = (region + 1) * REGION_PAGES <= first || region * REGION_PAGES >= end;
+    if (!isOutside) dropIn(memory, mm, region, first, end, isMapped);
+  }
+}
+
+function dropIn(
+  memory: MemoryState,
+  mm: Mm,
+  region: number,
+  first: number,
+  end: number,
+  isMapped: (first: number, end: number) => boolean,
+): void {
+  const list = mm.reservations.get(region);
+  if (list === undefined) return;
+  for (const entry of [...list]) {
+    const pages = 1 << entry.order;
+    const entryEnd = entry.firstPage + pages;
+    const overlap = Math.min(end, entryEnd) - Math.max(first, entry.firstPage);
+    if (overlap <= 0 || (overlap * 2 < pages && isMapped(entry.firstPage, entryEnd))) continue;
+    giveBack(memory, entry);
+    forget(memory, mm, region, entry);
   }
 }
 

@@ -1,5 +1,5 @@
 // Workingset detection for file pages (mm/workingset.c): an evicted page leaves a shadow, the age clock at its eviction. If it
-// comes back before as many evictions as there are active pages have passed, it belonged to the working set and
+// comes back before as many evictions have passed as there are pages that compete with it, it belonged to the working set and
 // starts active.
 import type { Kernel } from '../state.ts';
 import type { AddressSpace } from './address-space.ts';
@@ -29,7 +29,9 @@ export function checkRefault(kernel: Kernel, space: AddressSpace, index: number,
   space.shadows.delete(index);
   memory.counters.workingset_refault_file++;
   const distance = memory.evictionClock - evictedAt;
-  if (distance > (memory.lruPages[LRU.activeFile] ?? 0) + (memory.lruPages[LRU.inactiveFile] ?? 0)) return;
+  const { lruPages, swap } = memory;
+  const anon = swap.freeSlots > 0 ? (lruPages[LRU.activeAnon] ?? 0) + (lruPages[LRU.inactiveAnon] ?? 0) : 0;
+  if (distance > (lruPages[LRU.activeFile] ?? 0) + anon) return;
   memory.counters.workingset_activate_file++;
   memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.workingset;
   activatePage(memory, frame);
