@@ -2,10 +2,11 @@
 // states bit for bit.
 //
 //   node kernel/machine/lockstep/lockstep.ts [--families integer,sse,x87] [--cases N] [--seed N] [--only REGEX] [--show N]
-//     [--sequences N] [--x87-pointers]
+//     [--sequences N] [--x87-pointers] [--record]
 //
 // --cases: cases for each form. --sequences: cases of several instructions in a row. --only: mnemonics.
-// --x87-pointers: the x87's last instruction and data pointers count too. --show: failures printed for each mnemonic.
+// --x87-pointers: the x87's last instruction and data pointers count too.
+// --record: writes vectors/FAMILY.json, what the real CPU did, for hosts that have none. --show: failures printed for each mnemonic.
 
 import { parseArgs } from 'node:util';
 import type { FormEntry } from '../decode/opcode-map.ts';
@@ -16,6 +17,7 @@ import { caseFor, isComparable, isSequential, sequenceFor } from './generate.ts'
 import type { NativeHost } from './native.ts';
 import { buildNative, disassemble, removeNative, runNative } from './native.ts';
 import type { Case } from './records.ts';
+import { recordVectors } from './vectors.ts';
 
 const BATCH = 4000;
 
@@ -57,13 +59,36 @@ function seedOf(entry: FormEntry, seed: number, number: number): number {
   return hash | 0;
 }
 
-export function runLockstep(host: NativeHost, emulated: Emulated, options: Options): Report {
-  const entries = emulated.machine.code.map.entries.filter(
+/** The cases of single instructions that the options ask for, form by form. */
+export function casesOf(
+  emulated: Emulated,
+  options: Pick<Options, 'families' | 'cases' | 'seed' | 'only'>,
+): FormCases[] {
+  return entriesOf(emulated, options).map((entry) => {
+    const mmx = entry.operands.some((operand) => operand.register === 'mmx');
+    const seeds = Array.from({ length: options.cases }, (_unused, i) => seedOf(entry, options.seed, i));
+    const cases = seeds.map((seed) => ({ seed, test: caseFor(entry, seed) }));
+    return { name: entry.instruction.mnemonic, encoding: entry.encoding, mmx, cases };
+  });
+}
+
+export interface FormCases {
+  readonly name: string;
+  readonly encoding: string;
+  readonly mmx: boolean;
+  readonly cases: readonly { readonly seed: number; readonly test: Case }[];
+}
+
+function entriesOf(emulated: Emulated, options: Pick<Options, 'families' | 'only'>): FormEntry[] {
+  return emulated.machine.code.map.entries.filter(
     (entry) =>
       options.families.includes(familyOf(entry)) &&
       isComparable(entry) &&
       options.only.test(entry.instruction.mnemonic),
   );
+}
+
+export function runLockstep(host: NativeHost, emulated: Emulated, options: Options): Report {
   const failures: Failure[] = [];
   let count = 0;
   let batch: { name: string; encoding: string; mmx: boolean; seed: number; test: Case }[] = [];
@@ -86,27 +111,17 @@ export function runLockstep(host: NativeHost, emulated: Emulated, options: Optio
   const add = (item: (typeof batch)[number]): void => {
     if (batch.push(item) === BATCH) finish();
   };
-  for (const entry of entries) {
-    const mmx = entry.operands.some((operand) => operand.register === 'mmx');
-    for (let i = 0; i < options.cases; i++) {
-      const seed = seedOf(entry, options.seed, i);
-      add({
-        name: entry.instruction.mnemonic,
-        encoding: entry.encoding,
-        mmx,
-        seed,
-        test: caseFor(entry, seed),
-      });
-    }
-  }
-  const sequential = entries.filter(isSequential);
+  const forms = casesOf(emulated, options);
+  for (const { name, encoding, mmx, cases } of forms)
+    for (const { seed, test } of cases) add({ name, encoding, mmx, seed, test });
+  const sequential = entriesOf(emulated, options).filter(isSequential);
   for (let i = 0; i < options.sequences; i++) {
     const seed = (options.seed * 0x9e37_79b1 + i * 0x85eb_ca6b) | 0;
     const made = sequenceFor(sequential, seed);
     if (made !== undefined) add({ name: 'sequence', encoding: made.text, mmx: true, seed, test: made.test });
   }
   if (batch.length > 0) finish();
-  return { cases: count, forms: entries.length, failures };
+  return { cases: count, forms: forms.length, failures };
 }
 
 export function describeFailure(host: NativeHost, { name, encoding, seed, test, lines }: Failure): string {
@@ -123,6 +138,7 @@ function main(): number {
       seed: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
       sequences: { type: 'string', default: '2000' },
+      record: { type: 'boolean', default: false },
       'x87-pointers': { type: 'boolean', default: false },
       show: { type: 'string', default: '2' },
     },
@@ -131,6 +147,11 @@ function main(): number {
   if (host === undefined) {
     process.stderr.write('lockstep needs x86-64 Linux with gcc\n');
     return 2;
+  }
+  if (values.record) {
+    for (const family of values.families.split(',')) recordVectors(host, bootEmulated(), family);
+    removeNative(host);
+    return 0;
   }
   const options: Options = {
     families: values.families.split(','),
