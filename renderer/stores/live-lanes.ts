@@ -14,10 +14,12 @@ export interface Lane {
 export interface LiveLanes {
   lanes: Lane[];
   comms: Map<number, string>;
+  /** Where the frame before stood. */
+  seenNs: number;
 }
 
 export function newLiveLanes(): LiveLanes {
-  return { lanes: [], comms: new Map() };
+  return { lanes: [], comms: new Map(), seenNs: 0 };
 }
 
 export function addSlices(live: LiveLanes, frame: TelemetryFrame, keepNs: number): void {
@@ -37,12 +39,14 @@ export function addSlices(live: LiveLanes, frame: TelemetryFrame, keepNs: number
     if (lane === undefined) return;
     if (cpu.running === null) lane.open = null;
     else {
-      const ended = lane.endNs.at(-1) ?? frame.virtualNs;
-      const sinceNs = lane.open?.tid === cpu.running.tid ? Math.max(lane.open.sinceNs, ended) : ended;
+      // a task that was not there in the frame before has come since then
+      const known = lane.open?.tid === cpu.running.tid ? lane.open.sinceNs : live.seenNs;
+      const sinceNs = Math.max(known, lane.endNs.at(-1) ?? 0);
       lane.open = { tid: cpu.running.tid, sinceNs: Math.min(sinceNs, frame.virtualNs) };
       live.comms.set(cpu.running.tid, cpu.running.comm);
     }
   });
+  live.seenNs = frame.virtualNs;
   for (const lane of live.lanes) trim(lane, frame.virtualNs - keepNs);
 }
 

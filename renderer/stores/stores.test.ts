@@ -120,6 +120,23 @@ it('live lanes forget what is older than they keep', () => {
   expect(live.lanes[0]?.startNs.at(-1)).toBe(49_999e9);
 });
 
+it('a task that keeps running is shown before its slice has ended', () => {
+  const live = newLiveLanes();
+  const running = { tid: 5, comm: 'hog', policy: 'fair', vruntimeNs: 0, state: 'R' };
+  const at = (seconds: number, who: typeof running | null, slices: TelemetryFrame['slices'] = []) => {
+    const frame = frameAt(seconds, { slices });
+    addSlices(live, { ...frame, cpus: frame.cpus.map((cpu) => ({ ...cpu, running: who })) }, 60e9);
+    return live.lanes[0]?.open;
+  };
+  expect(at(1, null)).toBeNull();
+  expect(at(2, running)).toEqual({ tid: 5, sinceNs: 1e9 });
+  expect(at(3, running)).toEqual({ tid: 5, sinceNs: 1e9 });
+  expect(
+    at(4, running, [{ cpu: 0, tid: 5, comm: 'hog', startNs: 1e9, durationNs: 2.5e9, left: 'R' }])?.sinceNs,
+  ).toBe(3.5e9);
+  expect(at(5, null)).toBeNull();
+});
+
 it('tables sort figures as figures, unknown ones last when descending', () => {
   const columns = [{ key: 'a', title: 'a', value: (row: { a: number | string }) => row.a }];
   const rows = [{ a: 10 }, { a: Number.NaN }, { a: 9 }];

@@ -53,6 +53,7 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     latest.value = earlier.value = last = null;
     clearHistory(history);
     lanes.lanes = [];
+    lanes.seenNs = 0;
     keyframes.value = [];
     recent.length = 0;
     tasks.value = [];
