@@ -140,7 +140,7 @@ const TUNABLES: readonly (readonly [string, keyof MemoryTunables, number, number
   ['watermark_scale_factor', 'watermarkScaleFactor', 1, 3000], ['page-cluster', 'pageCluster', 0, 31],
   ['max_map_count', 'maxMapCount', 0, 2 ** 31 - 1], ['vfs_cache_pressure', 'vfsCachePressure', 0, 2 ** 31 - 1],
   ['panic_on_oom', 'panicOnOom', 0, 2], ['oom_kill_allocating_task', 'oomKillAllocatingTask', 0, 1],
-  ['oom_dump_tasks', 'oomDumpTasks', 0, 1], ['mmap_min_addr', 'mmapMinAddr', 0, 2 ** 31 - 1],
+  ['oom_dump_tasks', 'oomDumpTasks', 0, 1], ['process_swapping', 'processSwapping', 0, 1], ['mmap_min_addr', 'mmapMinAddr', 0, 2 ** 31 - 1],
 ]; // prettier-ignore
 
 /** Ratio and bytes exclude each other: setting one clears the other, as in Linux. */
