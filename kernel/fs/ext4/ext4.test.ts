@@ -25,7 +25,7 @@ import { putFile, type OpenFile } from '../vfs/open-file.ts';
 import { superBlockOf } from '../vfs/inode-cache.ts';
 import { walkPath } from '../vfs/walk.ts';
 import { findJournal, requestCommit } from './journal.ts';
-import { stopWriting, syncExt4 } from './mount.ts';
+import { stopWriting, syncExt4 } from './unmount.ts';
 
 const MIB = 1024 * 1024;
 const attributes = { mode: 0o644, uid: 0, gid: 0, mtimeSeconds: 1_700_000_000 };

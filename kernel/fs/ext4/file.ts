@@ -11,12 +11,14 @@ import { finishWrite } from '../../mm/write-back.ts';
 import type { Kernel } from '../../state.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { forgetInode, superBlockOf } from '../vfs/inode-cache.ts';
+import { touchModified } from '../vfs/times.ts';
 import { allocateBlocks } from './block-allocator.ts';
 import { traceEvict, traceTruncate } from './events.ts';
 import { insertExtent, mapBlock, mapBlockIn, markWritten, removeExtents } from './extents.ts';
 import { BLOCK, INODE_FLAG } from './format.ts';
 import { editInode, forgetBlock, updating, type Handle } from './handle.ts';
 import { freeInode } from './inode-allocator.ts';
+import { waitForOrdered } from './journal.ts';
 import { inodeLocation } from './inode-format.ts';
 import { dropXattrBlock } from './xattr.ts';
 import { deviceOf, ext4InodeOf, ext4Of } from './state.ts';
@@ -249,6 +251,13 @@ function clearPart(kernel: Kernel, inode: Inode, from: number, to: number): numb
   return 0;
 }
 
+/** Throws pages away from an index on; BLOCKED while they are on their way or promised to a commit. */
+function dropPages(kernel: Kernel, inode: Inode, first: number, end = Infinity): number | Failure {
+  if (inode.pages === null) return 0;
+  const promised = waitForOrdered(kernel, inode);
+  return failed(promised) ? promised : truncatePages(kernel, inode.pages, first, end);
+}
+
 export function truncate(kernel: Kernel, inode: Inode, size: number): number | Failure {
   if (Math.ceil(size / BLOCK) > MAX_LOGICAL) return EFBIG;
   const first = Math.ceil(size / BLOCK);
@@ -256,7 +265,7 @@ export function truncate(kernel: Kernel, inode: Inode, size: number): number | F
     const cleared =
       size % BLOCK === 0 ? 0 : clearPart(kernel, inode, size, Math.min(first * BLOCK, inode.size));
     if (failed(cleared)) return cleared;
-    const dropped = inode.pages === null ? 0 : truncatePages(kernel, inode.pages, first);
+    const dropped = dropPages(kernel, inode, first);
     if (failed(dropped)) return dropped;
   }
   return updating(kernel, inode, (handle) => {
@@ -320,7 +329,7 @@ function punch(kernel: Kernel, inode: Inode, offset: number, end: number): numbe
   if (failed(head)) return head;
   const tail = last < first ? 0 : clearPart(kernel, inode, last * BLOCK, limit);
   if (failed(tail) || last <= first) return tail;
-  const dropped = inode.pages === null ? 0 : truncatePages(kernel, inode.pages, first, last);
+  const dropped = dropPages(kernel, inode, first, last);
   if (failed(dropped)) return dropped;
   return updating(kernel, inode, (handle) => removeExtents(handle, inode, first, last));
 }
@@ -351,7 +360,7 @@ export function evict(kernel: Kernel, inode: Inode): number | Failure {
     forgetInode(kernel, inode);
     return 0;
   }
-  const dropped = inode.pages === null ? 0 : truncatePages(kernel, inode.pages, 0);
+  const dropped = dropPages(kernel, inode, 0);
   if (failed(dropped)) return dropped;
   const own = ext4InodeOf(inode);
   const freed = updating(kernel, inode, (handle) => {
@@ -392,6 +401,7 @@ addressSpaceOperations['ext4'] = {
   sizeOf: (_kernel, space) => inodeOf(space).size,
   makeWritable(kernel, space, index) {
     const inode = inodeOf(space);
+    touchModified(kernel, inode);
     return makeRoom(kernel, inode, index, Math.min(index + 1, Math.ceil(inode.size / BLOCK)));
   },
 };

@@ -16,6 +16,7 @@ import type { Kernel } from '../../state.ts';
 import { now } from '../../time/clock.ts';
 import { addTimer, timerActions } from '../../time/timers.ts';
 import type { Inode } from '../vfs/inode.ts';
+import { superBlockOf } from '../vfs/inode-cache.ts';
 import type { SuperBlock } from '../vfs/super-block.ts';
 import { traceSyncEnter, traceSyncExit } from './events.ts';
 import { BLOCK } from './format.ts';
@@ -137,6 +138,17 @@ export function waitForCommit(
   if (journal.lastCommitted >= sequence) return 0;
   requestCommit(kernel, journal, sequence);
   return waitFor(kernel, journal.wait, 'jbd2_log_wait_commit');
+}
+
+/**
+ * Pages are about to be thrown away whose blocks a closed transaction has promised: BLOCKED until it has written them. If
+ * they went, a crash before the next commit would bring the file back with what lay on the disk before.
+ */
+export function waitForOrdered(kernel: Kernel, inode: Inode): number | Failure {
+  const ext4 = ext4Of(superBlockOf(kernel, inode));
+  const committing = ext4.journal?.committing;
+  if (!ext4.journal || !committing?.ordered.has(inode)) return 0;
+  return waitForCommit(kernel, ext4, ext4.journal, committing.sequence);
 }
 
 /** No free block was found: blocks that were freed come back with the commit or with eviction; else `error`. */
