@@ -49,6 +49,10 @@ export const clock_getres = syscall({
   },
 });
 
+/** Not before power-on, and 30 years before the clock overflows (timespec64_valid_settod). */
+const isSettable = (kernel: Kernel, ns: number): boolean =>
+  ns >= now(kernel) && ns < 8_276_292_036 * NS_PER_SECOND;
+
 export const clock_settime = syscall({
   number: 227,
   name: 'clock_settime',
@@ -59,7 +63,7 @@ export const clock_settime = syscall({
     const bytes = readUser(kernel, task, time, TIMESPEC_BYTES);
     if (failed(bytes)) return bytes;
     const ns = readTimespec(bytes);
-    if (clock !== CLOCK.REALTIME || ns === null) return EINVAL;
+    if (clock !== CLOCK.REALTIME || ns === null || !isSettable(kernel, ns)) return EINVAL;
     if (!capable(task, CAP.SYS_TIME)) return EPERM;
     setWallClock(kernel, ns - now(kernel));
     return 0;
@@ -90,7 +94,7 @@ export const settimeofday = syscall({
     const bytes = readUser(kernel, task, time, 16);
     if (failed(bytes)) return bytes;
     const ns = readTimeval(bytes);
-    if (ns === null) return EINVAL;
+    if (ns === null || !isSettable(kernel, ns)) return EINVAL;
     if (!capable(task, CAP.SYS_TIME)) return EPERM;
     setWallClock(kernel, ns - now(kernel));
     return 0;

@@ -42,9 +42,14 @@ export function cancelTimer(kernel: Kernel, id: number): boolean {
   return true;
 }
 
-/** When the next timer fires, or Infinity. */
+/**
+ * When the next timer fires, or Infinity.
+ * Deviation: one that lies beyond 2^53 ns (104 days after power-on) never fires, for there a clock would lose its
+ * nanoseconds, and an idle machine that skips time would get there at once.
+ */
 export function nextTimerNs(kernel: Kernel): number {
-  return kernel.timers.heap[0]?.atNs ?? Infinity;
+  const atNs = kernel.timers.heap[0]?.atNs ?? Infinity;
+  return atNs < Number.MAX_SAFE_INTEGER ? atNs : Infinity;
 }
 
 /** Fires every timer that is due at `ns`. */
@@ -74,7 +79,7 @@ function siftUp(heap: Timer[], from: number): void {
 }
 
 function siftDown(heap: Timer[], from: number): void {
-  for (let index = from; ; ) {
+  for (let index = from; ;) {
     const left = 2 * index + 1;
     const right = left + 1;
     const l = heap[left];
