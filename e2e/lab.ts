@@ -11,7 +11,7 @@ const electronBinary = join(root, 'node_modules/electron/dist/electron');
 export const shells: readonly ('browser' | 'electron')[] = existsSync(electronBinary) ? ['browser', 'electron'] : ['browser'];
 
 const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
-const browserFlags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const browserFlags = ['--no-sandbox', '--disable-gpu', '--disable-3d-apis', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export interface NewMachine {
   readonly name?: string;

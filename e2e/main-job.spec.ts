@@ -20,8 +20,8 @@ for (const shell of shells) {
         await page.getByRole('button', { name: /Hello/ }).click();
         await expect(page.getByText('/root/examples/hello.c').first()).toBeVisible();
         await page.getByRole('button', { name: 'Run', exact: true }).click();
-        await expect(lab.terminal('/tmp/hello')).toContainText('Hello from inside the machine.', { timeout: 60_000 });
-        await expect(lab.terminal('/tmp/hello')).toContainText('ended with status 0');
+        await expect(lab.terminal('pts/0')).toContainText('Hello from inside the machine.', { timeout: 60_000 });
+        await expect(lab.terminal('pts/0')).toContainText('ended with status 0');
         await lab.screenshots('write');
       });
 
@@ -38,6 +38,7 @@ for (const shell of shells) {
 
       await test.step('memory, caches and swap move while a session is recorded', async () => {
         await page.getByRole('button', { name: /Record/ }).click();
+        await lab.showTab('tty1');
         await lab.typeLine('cp examples/memory-hog.c /tmp/hog.c; tcc -o /tmp/hog /tmp/hog.c && /tmp/hog 300 && echo survived', 'tty1');
         await lab.command('Swap');
         await expect(page.getByText(/MiB of 128 MiB|pages\/s|thrashing|swapped/i).first()).toBeVisible();
@@ -66,7 +67,7 @@ for (const shell of shells) {
       await lab.createMachine({ name: 'counting' });
       await expect(lab.terminal()).toContainText('root@ringside:~#', { timeout: 60_000 });
       await lab.typeLine('tcc -run examples/counter.c');
-      await expect(lab.terminal()).toContainText(/^\s*\D*5\s*$/m);
+      await expect(async () => expect((await lab.numbersIn('tty1')).length).toBeGreaterThan(4)).toPass();
       const before = Math.max(...(await lab.numbersIn('tty1')));
       await lab.stop();
       await lab.start();
@@ -76,7 +77,7 @@ for (const shell of shells) {
         expect(Math.max(...numbers)).toBeGreaterThan(before + 3);
       }).toPass({ timeout: 60_000 });
       const counted = (await lab.numbersIn('tty1')).filter((number) => number >= before);
-      for (const [i, number] of counted.entries()) expect(number).toBe((counted[0] ?? 0) + i); // none is missing, none comes twice
+      expect(counted).toEqual(counted.map((_, i) => (counted[0] ?? 0) + i)); // none is missing, none comes twice
     });
   });
 }

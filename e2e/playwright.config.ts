@@ -6,7 +6,7 @@ export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
   outputDir: '../test-results/end-to-end',
-  timeout: 180_000,
+  timeout: 480_000,
   expect: { timeout: 30_000 },
   workers: 1,
   retries: 0,

@@ -31,7 +31,8 @@ export { cachedFiles, frameMap, memoryCounters, viewMemory, viewMemoryPressure, 
 export { inspectTask, viewTasks } from './observe/tasks.ts';
 export { consoleNames, recentOutput } from './observe/terminals.ts';
 export { step, idleUntilNs, machineNs, type StepResult } from './trap/loop.ts';
-export { enableTracepoints, takeEvents, traceHash } from './trace/recorder.ts';
+export { enableTracepoints } from './trace/enable.ts';
+export { takeEvents, traceHash } from './trace/recorder.ts';
 export { tracepoints } from './trace/tracepoint.ts';
 export { instructionCoverage } from './machine/index.ts';
 export { syscallTable } from './syscalls/table.ts';

@@ -119,7 +119,7 @@ function openStdio(kernel: Kernel, task: Task, command: HostCommand): number | F
     return 0;
   }
   for (const stream of ['stdin', 'stdout', 'stderr']) {
-    const file = newAnonymousFile(kernel, stream === 'stdin' ? 'host-input' : 'host-output', { id: command.id, stream }, stream === 'stdin' ? O.RDONLY : O.WRONLY);
+    const file = newAnonymousFile(kernel, stream === 'stdin' ? 'host-input' : 'host-output', { id: command.id, stream }, stream === 'stdin' ? O.RDONLY : O.WRONLY, 'fifo', 'pipe');
     if (failed(file)) return file;
     installFile(kernel, task, file, false);
   }

@@ -3,7 +3,7 @@
 // Both may give BLOCKED: then the current task sleeps and the caller starts over.
 import { BLOCKED, EIO, failed, type Failure } from '../abi/errno.ts';
 import type { OpenFile } from '../fs/vfs/open-file.ts';
-import { leaveQueues } from '../sched/wait-queue.ts';
+import { leaveQueues } from '../sched/leave-queues.ts';
 import type { Kernel } from '../state.ts';
 import { charge, now } from '../time/clock.ts';
 import { addressSpaceOperations, type AddressSpace, type AddressSpaceOperations } from './address-space.ts';

@@ -2,7 +2,7 @@
 // the pages that are missing then come by faults.
 import { failed } from '../abi/errno.ts';
 import type { Failure } from '../abi/errno.ts';
-import { leaveQueues } from '../sched/wait-queue.ts';
+import { leaveQueues } from '../sched/leave-queues.ts';
 import type { Kernel } from '../state.ts';
 import { faultPage, type Access } from './fault.ts';
 import type { Mm } from './mm.ts';

@@ -42,9 +42,8 @@ function waitingTasks(queue: RunQueue): Task[] {
   return waiting;
 }
 
-/** One view for each CPU. An idle CPU's idle time is counted up to now. */
-export function viewCpus(kernel: Kernel): CpuView[] {
-  const nowNs = machineNs(kernel);
+/** One view for each CPU. An idle CPU's idle time is counted up to `nowNs`. */
+export function viewCpus(kernel: Kernel, nowNs = machineNs(kernel)): CpuView[] {
   return kernel.sched.runQueues.map((queue) => {
     const { times } = queue;
     const waiting = waitingTasks(queue);

@@ -14,7 +14,7 @@ import type { PolicyName, SchedEntity } from './entity.ts';
 import { schedMigrate, schedSwitch, schedWakeup } from './events.ts';
 import type { RanSlice, RunQueue } from './state.ts';
 import type { Task } from './task.ts';
-import { leaveQueues } from './wait-queue.ts';
+import { leaveQueues } from './leave-queues.ts';
 
 /** A scheduling entity for a new task, with its parent's policy where that is inherited. */
 export function newSchedEntity(parent: Task | null): SchedEntity {
@@ -52,9 +52,10 @@ export function wakeTask(kernel: Kernel, task: Task): void {
   if (task.state === 'zombie' || task.state === 'dead') return;
   if (task.state === 'running' && (task.sched.queued || task.sched.onCpu)) return;
   leaveQueues(task);
-  if (task.state === 'disk-sleep') kernel.sched.blockedTasks--;
+  const wasBlocked = task.state === 'disk-sleep';
   task.state = 'running';
-  if (task.sched.onCpu) return; // woken before it got off its CPU
+  if (task.sched.onCpu) return; // woken before it got off its CPU, where it would have been counted
+  if (wasBlocked) kernel.sched.blockedTasks--;
   enqueue(kernel, task, chooseCpu(kernel, task), true);
   if (isOn(kernel, schedWakeup)) {
     emit(kernel, schedWakeup, { comm: task.comm, pid: task.tid, prio: priorityOf(task), target_cpu: task.sched.cpu });

@@ -54,10 +54,3 @@ export function wakeUp(kernel: Kernel, queue: WaitQueue, count = Infinity): numb
   }
   return woken;
 }
-
-/** Takes the task off all queues; the scheduler calls it when the task is woken. */
-export function leaveQueues(task: Task): void {
-  for (const queue of task.waitingOn) queue.waiters.delete(task.tid);
-  task.waitingOn.length = 0;
-  task.wchan = '';
-}

@@ -28,7 +28,7 @@ import { newProcessState } from '../process/state.ts';
 import { rootCredentials } from '../process/credentials.ts';
 import { newSchedState } from '../sched/state.ts';
 import type { Task } from '../sched/task.ts';
-import { leaveQueues } from '../sched/wait-queue.ts';
+import { leaveQueues } from '../sched/leave-queues.ts';
 import { newPendingSignals, newSignalHandlers } from '../signal/state.ts';
 import type { BootConfig, Kernel } from '../state.ts';
 import { newKernelLog } from '../trace/printk.ts';

@@ -2,7 +2,7 @@
 // host drains while it records a session. The buffer is output only: nothing in the machine reads it.
 import type { Kernel } from '../state.ts';
 import { now } from '../time/clock.ts';
-import { tracepoints, type FieldValues, type FieldType, type Tracepoint } from './tracepoint.ts';
+import type { FieldType, FieldValues, Tracepoint } from './tracepoint.ts';
 
 /** Events as columns: each is `time, tracepoint id, CPU, tid` and its fields; texts are indexes into `texts`. */
 export interface RecordedEvents {
@@ -91,13 +91,4 @@ function mixText(hash: Uint32Array, text: string): void {
 /** The hash over every trace event of the run so far, 16 hexadecimal digits. */
 export function traceHash(kernel: Kernel): string {
   return [...kernel.trace.hash].map((word) => word.toString(16).padStart(8, '0')).join('');
-}
-
-/** Starts or stops listening: to all tracepoints, or to those of the named systems or `system:name`s. */
-export function enableTracepoints(kernel: Kernel, wanted: readonly string[] | 'all'): void {
-  for (const point of tracepoints) {
-    const isWanted = wanted === 'all' || wanted.includes(point.system) || wanted.includes(`${point.system}:${point.name}`);
-    if (isWanted) kernel.trace.enabled[point.id] = 1;
-  }
-  kernel.trace.on = kernel.trace.enabled.includes(1);
 }
