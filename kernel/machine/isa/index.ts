@@ -23,6 +23,9 @@ import { string } from './string.ts';
 import { system } from './system.ts';
 import { x87 } from './x87.ts';
 import { x87Control } from './x87-control.ts';
+import { x87Remainder } from './x87-remainder.ts';
+import { x87Transcendental } from './x87-transcendental.ts';
+import { x87Trigonometry } from './x87-trigonometry.ts';
 
 export const families: readonly Family[] = [
   arithmetic,
@@ -46,6 +49,9 @@ export const families: readonly Family[] = [
   sseState,
   x87,
   x87Control,
+  x87Remainder,
+  x87Transcendental,
+  x87Trigonometry,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */

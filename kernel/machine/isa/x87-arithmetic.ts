@@ -165,8 +165,15 @@ const rounder: Helper = {
       f.when(isUnmasked(f, FLAG.underflow), () => {
         raise(f, FLAG.underflow);
         f.when(toMemory, () => f.emit(RETURN));
+        e.set(i32.add(e.get, i32.const(WRAP)));
+        // Beyond that too, as only FSCALE gets: zero
+        f.when(i32.lt_s(e.get, least.get), () => {
+          raise(f, FLAG.precision);
+          rounded.set(i64.const(0));
+          pack(i32.const(0));
+        });
         inexact(FLAG.precision);
-        pack(i32.add(i32.add(e.get, i32.const(WRAP)), bias));
+        pack(i32.add(e.get, bias));
       });
       const shifted = shiftRight(f, high, low, i32.sub(least.get, exponent));
       roundOff(shifted.high, shifted.low);
@@ -177,8 +184,15 @@ const rounder: Helper = {
       raise(f, FLAG.overflow);
       f.when(isUnmasked(f, FLAG.overflow), () => {
         f.when(toMemory, () => f.emit(RETURN));
+        e.set(i32.sub(e.get, i32.const(WRAP)));
+        f.when(i32.gt_s(e.get, bias), () => {
+          raise(f, FLAG.precision);
+          setC1(f, i32.const(1));
+          rounded.set(TOP_BIT);
+          pack(i32.const(0x7fff));
+        });
         inexact(FLAG.precision);
-        pack(i32.add(i32.sub(e.get, i32.const(WRAP)), bias));
+        pack(i32.add(e.get, bias));
       });
       const infinite = f.let('i32', i32.or(i32.eqz(mode), away));
       raise(f, FLAG.precision);

@@ -244,6 +244,21 @@ const finishers: readonly Helper[] = [
     },
   },
   {
+    // x87FinishTwo(context): slot B goes to ST(0), then R is pushed; for results that x87RoomToPush has seen
+    name: 'x87FinishTwo',
+    parameters: ['i32'],
+    emit(f) {
+      f.when(blocked(f, BEFORE), () => {
+        report(f, f.let('i32', i32.and(flagsOf(f), i32.const(BEFORE | FLAG.stack))));
+        f.emit(RETURN);
+      });
+      report(f, flagsOf(f));
+      storeRegister(f, physical(f, i32.const(0)), SLOT.b);
+      moveTop(f, i32.const(-1));
+      storeRegister(f, physical(f, i32.const(0)), SLOT.r);
+    },
+  },
+  {
     // x87Forbids(context): does an unmasked exception forbid to store the result in memory?
     name: 'x87Forbids',
     parameters: ['i32'],
