@@ -38,11 +38,6 @@ export function decimalsOf(step: number): number {
   return Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)));
 }
 
-/** log2 bucket `index` in words: "1 µs". */
-export function bucketEdgeNs(index: number): number {
-  return 2 ** index;
-}
-
 /** The part of a log2 histogram that has counts, with one empty bucket around, and its median and 99th percentile. */
 export function summarise(buckets: readonly number[]): {
   first: number;

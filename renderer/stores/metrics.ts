@@ -123,4 +123,3 @@ export function figuresOf(frame: TelemetryFrame, before: TelemetryFrame | null):
   return figures;
 }
 
-export const pagesToBytes = (pages: number) => pages * PAGE;

@@ -16,6 +16,8 @@ import { useTimeCursorStore } from './time-cursor.ts';
 const RATE_HZ = 12;
 const HISTORY_FRAMES = 12_000;
 const MOST_KEYFRAMES = 900;
+/** Thousands of tasks in each kept frame would fill the window's memory: fewer frames are kept then. */
+const MOST_KEPT_TASKS = 300_000;
 /** A frame is kept whole each second: of virtual time, or of the host's when the machine lags behind it. */
 const KEYFRAME_NS = 1e9;
 const KEEP_SLICES_NS = 60e9;
@@ -45,8 +47,8 @@ export const useTelemetryStore = defineStore('telemetry', () => {
   const version = ref(0);
   const keyframes = shallowRef<TelemetryFrame[]>([]);
   const recent: TelemetryFrame[] = [];
-  const tasks = shallowRef<TaskFrame[]>([]);
-  let tasksFrame: TelemetryFrame | null = null;
+  /** The newest frame with a table of tasks; most frames have none. */
+  const tasksFrame = shallowRef<TelemetryFrame | null>(null);
   let last: TelemetryFrame | null = null;
 
   function clear(): void {
@@ -56,16 +58,13 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     lanes.seenNs = 0;
     keyframes.value = [];
     recent.length = 0;
-    tasks.value = [];
+    tasksFrame.value = null;
     version.value++;
   }
 
   function take(frame: TelemetryFrame): void {
     if (last !== null && frame.virtualNs < last.virtualNs) clear();
-    if (frame.tasks !== null) {
-      tasks.value = frame.tasks;
-      tasksFrame = frame;
-    }
+    if (frame.tasks !== null) tasksFrame.value = frame;
     const before =
       recent.findLast((old) => frame.virtualNs - old.virtualNs >= SMOOTH_NS) ?? recent[0] ?? null;
     append(history, frame.virtualNs, figuresOf(frame, before));
@@ -74,10 +73,11 @@ export const useTelemetryStore = defineStore('telemetry', () => {
     while (recent.length > 2 && isLongEnough(frame, recent[1] ?? frame)) recent.shift();
     const lastKey = keyframes.value.at(-1);
     if (frame.tasks !== null && (lastKey === undefined || isKeyframeDue(frame, lastKey))) {
-      keyframes.value = [
-        ...keyframes.value.slice(-MOST_KEYFRAMES + 1),
-        { ...frame, slices: [], wakeups: [] },
-      ];
+      const most = Math.max(
+        20,
+        Math.min(MOST_KEYFRAMES, Math.floor(MOST_KEPT_TASKS / (frame.tasks.length + 1))),
+      );
+      keyframes.value = [...keyframes.value.slice(-most + 1), { ...frame, slices: [], wakeups: [] }];
     }
     last = frame;
     earlier.value = recent[0] === frame ? null : (recent[0] ?? null);
@@ -121,7 +121,7 @@ export const useTelemetryStore = defineStore('telemetry', () => {
   const shownBefore = computed(() =>
     cursor.atNs === null ? earlier.value : (keyframes.value[pastIndex.value - 1] ?? null),
   );
-  const shownTasks = computed(() => (cursor.atNs === null ? tasks.value : (shown.value?.tasks ?? [])));
+  const shownTasks = computed(() => (cursor.atNs === null ? tasksFrame.value : shown.value)?.tasks ?? []);
 
   /** The whole frame that many seconds before the shown one; the oldest when there are fewer. */
   function keyframeBefore(steps: number): TelemetryFrame | null {
@@ -137,8 +137,7 @@ export const useTelemetryStore = defineStore('telemetry', () => {
   }
 
   const taskRows = computed<TaskRow[]>(() => {
-    const now = shown.value;
-    const at = cursor.atNs === null ? tasksFrame : now;
+    const at = cursor.atNs === null ? tasksFrame.value : shown.value;
     const key = keyframes.value.findLast(
       (frame) => at !== null && frame.virtualNs < at.virtualNs && isLongEnough(at, frame),
     );

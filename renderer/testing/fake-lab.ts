@@ -149,7 +149,7 @@ export function startFakeLab(port: number, options: FakeLabOptions = {}) {
       loads: frame.loads,
       cpus: 2,
       memoryBytes: MEMORY,
-      memoryUsedBytes: Math.max(0, MEMORY - frame.memory.freeBytes),
+      memoryUsedBytes: Math.round(Math.max(0, MEMORY - frame.memory.freeBytes)),
       swapBytes: SWAP,
       swapUsedBytes: Math.round(frame.swap.usedBytes),
       diskBytesPerSecond: 1_250_000,
