@@ -3,13 +3,12 @@
 //
 // A changed metadata block stays in the buffer cache, pinned and not dirty, until its transaction has committed; only then
 // mm may write it to its place. The log keeps it until it is there (checkpoint).
-import { EIO, ENOSPC, EROFS, failed, type Failure } from '../../abi/errno.ts';
+import { EROFS, failed, type ENOSPC, type Failure } from '../../abi/errno.ts';
 import { viewBytes } from '../../machine/index.ts';
 import { getFrame } from '../../mm/buddy.ts';
 import { clearDirty } from '../../mm/cache-pages.ts';
 import { currentTask, waitFor } from '../../block/wait.ts';
 import { blockWatchers } from '../../block/device-pages.ts';
-import { ensureFlushed } from '../../block/flush.ts';
 import type { BlockDevice } from '../../block/state.ts';
 import { wakeUp } from '../../sched/wait-queue.ts';
 import type { Kernel } from '../../state.ts';
@@ -18,11 +17,9 @@ import { addTimer, timerActions } from '../../time/timers.ts';
 import type { Inode } from '../vfs/inode.ts';
 import { superBlockOf } from '../vfs/inode-cache.ts';
 import type { SuperBlock } from '../vfs/super-block.ts';
-import { traceSyncEnter, traceSyncExit } from './events.ts';
 import { BLOCK } from './format.ts';
-import { writeInode } from './inode-io.ts';
 import { isEmpty, type Journal } from './journal-state.ts';
-import { deviceOf, ext4InodeOf, ext4Of, type Ext4 } from './state.ts';
+import { deviceOf, ext4Of, type Ext4 } from './state.ts';
 
 /** jbd2's commit interval. */
 export const COMMIT_INTERVAL_NS = 5_000_000_000;
@@ -163,31 +160,6 @@ export function waitForFreedBlocks(kernel: Kernel, ext4: Ext4, error: typeof ENO
   if (pending === null || pending.freedCount === 0) return error;
   const waited = waitForCommit(kernel, ext4, journal, pending.sequence);
   return failed(waited) ? waited : error;
-}
-
-/** fsync(2) of an inode whose pages are written: its metadata's transaction, or a flush when that is durable already. */
-export function fsyncInode(
-  kernel: Kernel,
-  superBlock: SuperBlock,
-  inode: Inode,
-  dataOnly: boolean,
-): number | Failure {
-  const ext4 = ext4Of(superBlock);
-  const { journal } = ext4;
-  if (journal === null) return 0;
-  const own = ext4InodeOf(inode);
-  traceSyncEnter(kernel, inode, dataOnly);
-  // fdatasync leaves times alone; sizes always go with a handle.
-  if (inode.dirty && !dataOnly) {
-    const written = writeInode(kernel, superBlock, inode);
-    if (failed(written)) return written;
-  }
-  const committed = waitForCommit(kernel, ext4, journal, own.sequence);
-  if (failed(committed)) return committed;
-  if (ext4.aborted) return EIO;
-  const flushed = ensureFlushed(kernel, deviceOf(kernel, ext4), own.dataWrites);
-  if (!failed(flushed)) traceSyncExit(kernel, inode, flushed);
-  return flushed;
 }
 
 function journalOf(kernel: Kernel, device: BlockDevice): Journal | null {

@@ -3,7 +3,6 @@ import { errnoNames, failed } from '../../abi/errno.ts';
 import { makeDevice } from '../../abi/device.ts';
 import { AT_FDCWD, LOCK, MS, O, RENAME } from '../../abi/open-flags.ts';
 import { get32, latin1 } from '../../lib/bytes.ts';
-import type { Credentials } from '../../process/credentials.ts';
 import { fsTest, testDisk, type FsTest } from '../fs.test-kernel.ts';
 import { changeMode, changeOwner, statOf, truncatePath } from './attributes.ts';
 import {
@@ -38,7 +37,7 @@ const nameOf = (result: unknown): string =>
   failed(result) ? (errnoNames.get(-result) ?? String(result)) : 'ok';
 const asUser = (test: FsTest, uid: number, groups: number[] = []): void => {
   const ids = { uid, euid: uid, suid: uid, fsuid: uid, gid: uid, egid: uid, sgid: uid, fsgid: uid, groups };
-  test.task.credentials = { ...test.task.credentials, ...ids, permitted: 0n, effective: 0n } as Credentials;
+  test.task.credentials = { ...test.task.credentials, ...ids, permitted: 0n, effective: 0n };
 };
 const open = (test: FsTest, path: string, flags: number, mode = 0o644) =>
   test.run(() => openPath(test.kernel, test.task, null, path, flags, mode));
