@@ -37,7 +37,10 @@ const remainder: Helper = {
       f.emit(ret(before));
     });
     noteDenormals(f, either(f));
-    const unmaskedDenormal = i32.and(i32.and(flagsOf(f), i32.const(FLAG.denormal)), i32.xor(f.get('fcw'), i32.const(-1)));
+    const unmaskedDenormal = i32.and(
+      i32.and(flagsOf(f), i32.const(FLAG.denormal)),
+      i32.xor(f.get('fcw'), i32.const(-1)),
+    );
     f.when(unmaskedDenormal, () => f.emit(ret(before))); // nothing will be stored
     const unchanged = i32.or(isClass(f, SLOT.a, CLASS.zero), isClass(f, SLOT.b, CLASS.infinite));
     const sign = f.let('i32', signOf(f, SLOT.a));

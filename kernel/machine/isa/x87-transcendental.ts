@@ -2,7 +2,7 @@
 // (SDM vol. 1, 8.3.7 to 8.3.10).
 //
 // Deviation: results are correctly rounded; those of real CPUs may differ by one in the last place, and C1 with them.
-// Where the manual leaves the result undefined (F2XM1 beyond ±1, FYL2XP1 beyond 1 - √½) it is not that of a real CPU.
+// Where the manual leaves the result undefined (F2XM1 beyond ±1, FYL2XP1 beyond 1 - √½) it is near that of some CPUs.
 
 import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
@@ -12,8 +12,8 @@ import { instruction } from './declare.ts';
 import type { Wide } from './x87-arithmetic.ts';
 import { FORMAT, round, shiftRight, unpack } from './x87-arithmetic.ts';
 import {
-  BIAS, CLASS, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, flagsOf, invalid, isClass, noException, noteDenormals,
-  notePointers, put, raise, setClass, signOf, significandOf, waitForExceptions,
+  BIAS, CLASS, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, invalid, isClass, noteDenormals, notePointers,
+  put, raise, signOf, waitForExceptions,
 } from './x87-state.ts'; // prettier-ignore
 import type { Float } from './x87-wide.ts';
 import {
@@ -37,6 +37,12 @@ const refuse = (f: Emitter): void => {
   invalid(f);
   done(f);
 };
+/** Rounds an argument so small that CPUs take it for its function's value, inexactly. */
+export function roundTiny(f: Emitter, sign: Code, exponent: Code, high: Code, low: Code): void {
+  round(f, sign, exponent, high, low, FORMAT.extended);
+  const denormal = i32.eqz(i32.and(exponentOf(f, SLOT.r), i32.const(0x7fff)));
+  raise(f, select(denormal, i32.const(FLAG.precision | FLAG.underflow), i32.const(FLAG.precision)));
+}
 /** Rounds what is known to be inexact. */
 export function roundInexact(f: Emitter, sign: Code, value: Float): void {
   round(f, sign, value.exponent, value.high, i64.or(value.low, i64.const(1)), FORMAT.extended);
@@ -58,12 +64,17 @@ const exponential: Helper = {
     });
     const x = unpack(f, SLOT.a);
     f.when(i32.ge_s(x.exponent, i32.const(0)), () => {
-      // Only ±1 has a defined result, and it is exact
+      // Only ±1 has a defined result; CPUs leave the others, and say inexact for all
       const isOne = i32.and(i32.eqz(x.exponent), i64.eq(x.significand, TOP_BIT));
       f.when(i32.and(isOne, sign), () => put(f, SLOT.r, TOP_BIT, i32.const(0x8000 | (BIAS - 1))));
+      raise(f, FLAG.precision);
       done(f);
     });
-    const y = normalized(f, product(f, { high: x.significand, low: i64.const(0) }, constant(LN2)), x.exponent);
+    const y = normalized(
+      f,
+      product(f, { high: x.significand, low: i64.const(0) }, constant(LN2)),
+      x.exponent,
+    );
     const fixed = shiftRight(f, y.high, y.low, i32.sub(i32.const(-1), y.exponent));
     const factor = series(f, fixed, factorials(1, 1, 30), sign);
     const result = normalized(f, product(f, y, factor), i32.add(y.exponent, i32.const(1)));
@@ -132,6 +143,7 @@ const logarithmTimes: Helper = {
     const distance = f.let('i64', select(large, i64.sub(i64.const(0), m), m));
     f.when(i64.eqz(distance), () => {
       timesB(f, powerSign, whole, i64.const(0));
+      raise(f, FLAG.precision); // exact, but no CPU says so
       done(f);
     });
     const zeros = f.let('i64', i64.clz(distance));
@@ -189,18 +201,31 @@ const logarithmPlusOne: Helper = {
     const x = unpack(f, SLOT.a);
     f.when(i32.ge_s(x.exponent, i32.const(-1)), () => {
       // Out of the range that the manual defines: the logarithm of the rounded sum
-      f.when(i32.and(negative, i32.ge_s(x.exponent, i32.const(0))), () => refuse(f));
-      const [y, yExponent, yClass] = [f.let('i64', significandOf(f, SLOT.b)), f.let('i32', exponentOf(f, SLOT.b)), f.let('i32', classOf(f, SLOT.b))]; // prettier-ignore
-      const flags = f.let('i32', flagsOf(f));
-      put(f, SLOT.b, TOP_BIT, i32.const(BIAS));
-      setClass(f, SLOT.b, i32.const(CLASS.normal));
-      f.emit(f.call('x87Add', context));
-      copySlot(f, SLOT.a, SLOT.r);
-      setClass(f, SLOT.a, f.call('x87Classify', context, significandOf(f, SLOT.a), exponentOf(f, SLOT.a)));
-      put(f, SLOT.b, y, yExponent);
-      setClass(f, SLOT.b, yClass);
-      noException(f);
-      raise(f, flags);
+      f.when(i32.and(negative, i32.ge_s(x.exponent, i32.const(0))), () => {
+        copySlot(f, SLOT.r, SLOT.a);
+        raise(f, FLAG.precision);
+        done(f);
+      });
+      const above = f.let('i32', i32.ge_s(x.exponent, i32.const(0)));
+      const [large, small] = [select(above, x.significand, TOP_BIT), select(above, TOP_BIT, x.significand)];
+      const top = f.let('i32', select(above, x.exponent, i32.const(0)));
+      const other = shiftRight(f, small, i64.const(0), select(above, x.exponent, i32.const(1)));
+      // One place lower, so that a carry fits
+      const half = (value: Wide): Wide => ({
+        high: f.let('i64', i64.shr_u(value.high, i64.const(1))),
+        low: f.let('i64', i64.or(i64.shr_u(value.low, i64.const(1)), i64.shl(value.high, i64.const(63)))),
+      });
+      const [a, b] = [half({ high: f.let('i64', large), low: i64.const(0) }), half(other)];
+      const total = wideVariable(f, a);
+      f.when(
+        negative,
+        () => total.set(difference(f, a, b)),
+        () => total.set(sum(f, a, b)),
+      );
+      const one = normalized(f, total.get, i32.add(top, i32.const(1)));
+      const isFull = i64.eq(one.high, i64.const(-1));
+      const nearest = i64.add(one.high, select(isFull, i64.const(0), i64.shr_u(one.low, i64.const(63))));
+      put(f, SLOT.a, nearest, i32.add(one.exponent, i32.const(BIAS)));
       f.emit(f.call('x87Logarithm', context));
       done(f);
     });

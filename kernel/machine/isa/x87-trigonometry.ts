@@ -12,10 +12,10 @@ import { instruction } from './declare.ts';
 import type { Wide } from './x87-arithmetic.ts';
 import { shiftRight, unpack } from './x87-arithmetic.ts';
 import {
-  BIAS, C1, C2, CLASS, RETURN, SLOT, TOP_BIT, WORK, classOf, copySlot, either, exponentOf, invalid, isClass, noteDenormals,
-  notePointers, put, signOf, waitForExceptions,
+  BIAS, C1, C2, CLASS, FLAG, RETURN, SLOT, TOP_BIT, WORK, classOf, copySlot, either, exponentOf, invalid, isClass, isEmpty, noteDenormals,
+  notePointers, physical, put, raise, signOf, waitForExceptions,
 } from './x87-state.ts'; // prettier-ignore
-import { ofTwo, roundInexact } from './x87-transcendental.ts';
+import { ofTwo, roundInexact, roundTiny } from './x87-transcendental.ts';
 import type { Float } from './x87-wide.ts';
 import { constant, difference, factorials, normalized, oddReciprocals, product, quotient, series, sum, wideVariable } from './x87-wide.ts'; // prettier-ignore
 
@@ -27,6 +27,9 @@ const ARCTANGENTS = [
   0x3b58_ce0a_c376_9ed1_5bf9_117b_2f0e_a341n, 0x4780_2eaf_7bfa_cfcd_ae41_af0b_32e2_1ba4n, 0x525e_3e8c_9a7b_8492_0cd4_3f95_22be_d64fn,
   0x5c02_9f15_e118_cf39_e596_d2a9_0852_221fn, 0x6487_ed51_10b4_611a_6263_3145_c06e_0e69n,
 ] as const; // prettier-ignore
+/** Arguments below 2^TINY are their own sine, tangent; below 2^TINY_RATIO, arctangent. */
+const TINY = -68;
+const TINY_RATIO = -40;
 const bit = (condition: Code): Code => i64.extend_i32_u(condition);
 /** Where the reduced argument lies: significand, exponent, octant. */
 const ARGUMENT = { high: WORK + 8, low: WORK + 16, exponent: WORK + 24, octant: WORK + 28 } as const;
@@ -127,7 +130,10 @@ const tangent: Helper = {
     const numerator: Wide = { high: pick(c.high, s.high), low: pick(c.low, s.low) };
     const half: Wide = {
       high: f.let('i64', i64.shr_u(numerator.high, i64.const(1))),
-      low: f.let('i64', i64.or(i64.shr_u(numerator.low, i64.const(1)), i64.shl(numerator.high, i64.const(63)))),
+      low: f.let(
+        'i64',
+        i64.or(i64.shr_u(numerator.low, i64.const(1)), i64.shl(numerator.high, i64.const(63))),
+      ),
     };
     const divisor: Wide = { high: pick(s.high, c.high), low: pick(s.low, c.low) };
     const exponent = i32.sub(s.exponent, c.exponent);
@@ -136,7 +142,7 @@ const tangent: Helper = {
   },
 };
 
-/** x87Trigonometric(context): what is common before the series. 0: go on; 1: R (and B for a second) hold the result; 2: out of range. */
+/** x87Trigonometric(context): what is common before the series. 0: go on; 1: R (and B for a second) hold the result; 2: out of range; 3: tiny. */
 const prepare: Helper = {
   name: 'x87Trigonometric',
   parameters: ['i32'],
@@ -153,11 +159,27 @@ const prepare: Helper = {
       second();
       result(1);
     });
-    f.when(i32.ge_u(i32.and(exponentOf(f, SLOT.a), i32.const(0x7fff)), i32.const(BIAS + 63)), () => result(2));
+    f.when(i32.ge_u(i32.and(exponentOf(f, SLOT.a), i32.const(0x7fff)), i32.const(BIAS + 63)), () =>
+      result(2),
+    );
     noteDenormals(f, classOf(f, SLOT.a));
     f.when(isClass(f, SLOT.a, CLASS.zero), () => result(0));
+    f.when(i32.lt_u(i32.and(exponentOf(f, SLOT.a), i32.const(0x7fff)), i32.const(BIAS + TINY)), () => {
+      raise(f, FLAG.precision);
+      result(3);
+    });
     f.emit(f.call('x87Reduce', context));
     return i32.const(0);
+  },
+};
+
+/** x87Tiny(context): R = A, as the sine of itself. */
+const tiny: Helper = {
+  name: 'x87Tiny',
+  parameters: ['i32'],
+  emit(f) {
+    const x = unpack(f, SLOT.a);
+    roundTiny(f, signOf(f, SLOT.a), x.exponent, x.significand, i64.const(0));
   },
 };
 
@@ -226,8 +248,16 @@ const arctangent: Helper = {
     f.when(
       i64.eqz(k.get),
       () => {
-        const ratio = quotient(f, halved({ high: small, low: i64.const(0) }), { high: large, low: i64.const(0) });
-        keep(normalized(f, ratio, i32.sub(i32.const(0), distance)));
+        const ratio = quotient(f, halved({ high: small, low: i64.const(0) }), {
+          high: large,
+          low: i64.const(0),
+        });
+        const value = normalized(f, ratio, i32.sub(i32.const(0), distance));
+        f.when(i32.and(i32.gt_s(distance, i32.const(-TINY_RATIO)), i32.eqz(i32.or(steep, left))), () => {
+          roundTiny(f, sign, value.exponent, value.high, value.low);
+          f.emit(RETURN);
+        });
+        keep(value);
       },
       () => {
         // In units of the small one's last bit: exact in 128 bits
@@ -290,13 +320,15 @@ const arctangent: Helper = {
 
 const none = i32.const(0);
 /**
- * Sine, cosine and tangent: `first` puts the result for ST(0) into R, `second` what is pushed over it; zero has its own.
+ * Sine, cosine and tangent: `first` puts the result for ST(0) into R, `second` what is pushed over it; zero and tiny
+ * arguments have their own.
  */
 function trigonometric(
   mnemonic: string,
   form: string,
   first: (e: InstructionEmitter) => void,
   ofZero: (e: InstructionEmitter) => void,
+  ofTiny: (e: InstructionEmitter) => void,
   second?: (e: InstructionEmitter) => void,
 ): Instruction {
   return instruction({
@@ -309,8 +341,10 @@ function trigonometric(
       e.emit(e.call('x87Operand', e.context, none));
       const state = e.let('i32', e.call('x87Trigonometric', e.context));
       const codes = i32.and(e.get('fsw'), i32.const(~(C1 | C2)));
+      // Without room for a second result that is what is reported
+      const room = second === undefined ? i32.const(1) : isEmpty(e, physical(e, i32.const(7)));
       e.when(
-        i32.eq(state, i32.const(2)),
+        i32.and(i32.eq(state, i32.const(2)), room),
         () => e.set('fsw', i32.or(codes, i32.const(C2))),
         () => {
           e.set('fsw', i32.and(e.get('fsw'), i32.const(~C2)));
@@ -320,12 +354,14 @@ function trigonometric(
               () => ofZero(e),
               () => {
                 first(e);
+                e.when(i32.eq(state, i32.const(3)), () => ofTiny(e));
                 if (second === undefined) return;
                 copySlot(e, SLOT.b, SLOT.r);
                 second(e);
               },
             );
           });
+          e.when(i32.eq(state, i32.const(3)), () => ofTiny(e));
           if (second === undefined) return e.emit(e.call('x87Finish', e.context, none, none));
           e.emit(e.call('x87RoomToPush', e.context));
           e.emit(e.call('x87FinishTwo', e.context));
@@ -344,13 +380,21 @@ const zeroAndOne = (e: InstructionEmitter): void => {
   unity(e);
 };
 
+const callTiny = (e: InstructionEmitter): void => e.emit(e.call('x87Tiny', e.context));
+const tinyAndOne = (e: InstructionEmitter): void => {
+  callTiny(e);
+  copySlot(e, SLOT.b, SLOT.r);
+  unity(e);
+};
+const callTangent = (e: InstructionEmitter): void => e.emit(e.call('x87Tangent', e.context));
+
 export const x87Trigonometry: Family = {
-  helpers: [reduce, sineOf, tangent, prepare, arctangent],
+  helpers: [reduce, tiny, sineOf, tangent, prepare, arctangent],
   instructions: [
-    trigonometric('fsin', 'D9 FE', callSine(0), itself),
-    trigonometric('fcos', 'D9 FF', callSine(2), unity),
-    trigonometric('fsincos', 'D9 FB', callSine(0), zeroAndOne, callSine(2)),
-    trigonometric('fptan', 'D9 F2', (e) => e.emit(e.call('x87Tangent', e.context)), zeroAndOne, unity),
+    trigonometric('fsin', 'D9 FE', callSine(0), itself, callTiny),
+    trigonometric('fcos', 'D9 FF', callSine(2), unity, unity),
+    trigonometric('fsincos', 'D9 FB', callSine(0), zeroAndOne, tinyAndOne, callSine(2)),
+    trigonometric('fptan', 'D9 F2', callTangent, zeroAndOne, tinyAndOne, unity),
     ofTwo('fpatan', 'D9 F3', 'x87Arctangent'),
   ],
 };

@@ -13,7 +13,10 @@ export interface Float extends Wide {
   readonly exponent: Code; // i32
 }
 const bit = (condition: Code): Code => i64.extend_i32_u(condition);
-const keep = (f: Emitter, high: Code, low: Code): Wide => ({ low: f.let('i64', low), high: f.let('i64', high) });
+const keep = (f: Emitter, high: Code, low: Code): Wide => ({
+  low: f.let('i64', low),
+  high: f.let('i64', high),
+});
 
 export const constant = (value: bigint): Wide => ({ high: i64.const(value >> 64n), low: i64.const(value & (2n ** 64n - 1n)) }); // prettier-ignore
 export function sum(f: Emitter, a: Wide, b: Wide): Wide {

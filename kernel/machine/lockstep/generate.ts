@@ -2,7 +2,7 @@
 // read-only, not mapped, with values from values.ts. The same seed makes the same case.
 
 import type { FormEntry } from '../decode/opcode-map.ts';
-import { FLAG, UNDEFINED } from './compare.ts';
+import { APPROXIMATE, FLAG, UNDEFINED } from './compare.ts';
 import type { Case } from './records.ts';
 import { PAGE, PLACE } from './records.ts';
 import type { Chance } from './values.ts';
@@ -320,7 +320,15 @@ export function caseFor(entry: FormEntry, seed: number): Case {
   const from = chance(seed);
   bits32(from);
   const encoded = encode(from, entry, CODE_OFFSET, false);
-  return surround(from, encoded.bytes, encoded, entry.instruction.mnemonic, fxImage(from, entry));
+  const test = surround(from, encoded.bytes, encoded, entry.instruction.mnemonic, fxImage(from, entry));
+  if (entry.operands.some(({ size, kind }) => size === 10 && kind === 'memory')) {
+    // m80: an 80-bit number or decimal digits
+    const at = Number(encoded.target) - PLACE.data - test.windowOffset;
+    const digits = Uint8Array.from({ length: 10 }, () => below(from, 10) * 16 + below(from, 10));
+    if (at >= 0 && at + 10 <= test.window.length)
+      test.window.set(oneIn(from, 3) ? digits : extendedBytes(from), at);
+  }
+  return test;
 }
 
 const ALONE =
@@ -329,7 +337,7 @@ const ALONE =
 /** May stand in a sequence: leaves no flag undefined (but A, which only PUSHF and LAHF show) and does not leave the code. */
 export function isSequential(entry: FormEntry): boolean {
   const { mnemonic } = entry.instruction;
-  if (!isComparable(entry) || ALONE.test(mnemonic)) return false;
+  if (!isComparable(entry) || ALONE.test(mnemonic) || APPROXIMATE.test(mnemonic)) return false;
   if (((UNDEFINED[mnemonic] ?? 0) & ~FLAG.A) !== 0) return false;
   return entry.operands.every((operand) => operand.kind !== 'relative' && operand.kind !== 'memory');
 }
