@@ -16,7 +16,12 @@ const kernelRules = KERNEL_ORDER.map((folder, index) => ({
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '\\?worker$|^electron$' } },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '\\?worker$|^electron$' },
+    },
     {
       name: 'kernel-imports-nothing-outside',
       severity: 'error',

@@ -4,14 +4,36 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { _electron, test as base, chromium, expect, type Browser, type ElectronApplication, type Locator, type Page } from '@playwright/test';
+import {
+  _electron,
+  test as base,
+  chromium,
+  expect,
+  type Browser,
+  type ElectronApplication,
+  type Locator,
+  type Page,
+} from '@playwright/test';
 
 const root = resolve(import.meta.dirname, '..');
 const electronBinary = join(root, 'node_modules/electron/dist/electron');
-export const shells: readonly ('browser' | 'electron')[] = existsSync(electronBinary) ? ['browser', 'electron'] : ['browser'];
+export const shells: readonly ('browser' | 'electron')[] = existsSync(electronBinary)
+  ? ['browser', 'electron']
+  : ['browser'];
 
-const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
-const browserFlags = ['--no-sandbox', '--disable-gpu', '--disable-3d-apis', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  (path) => existsSync(path),
+);
+const browserFlags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-3d-apis',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 export interface NewMachine {
   readonly name?: string;
@@ -37,22 +59,36 @@ export class Lab {
   }
 
   private get environment(): Record<string, string> {
-    const own = { RINGSIDE_LIBRARY: join(this.folder, 'library'), RINGSIDE_SETTINGS: join(this.folder, 'settings'), DISPLAY: process.env['DISPLAY'] ?? '' };
+    const own = {
+      RINGSIDE_LIBRARY: join(this.folder, 'library'),
+      RINGSIDE_SETTINGS: join(this.folder, 'settings'),
+      DISPLAY: process.env['DISPLAY'] ?? '',
+    };
     return { ...(process.env as Record<string, string>), ...own };
   }
 
   /** Starts the lab; the second time it comes back as it was left. */
   async start(): Promise<void> {
     if (this.shell === 'electron') {
-      this.electron = await _electron.launch({ args: [root, '--no-sandbox'], env: this.environment, executablePath: electronBinary });
+      this.electron = await _electron.launch({
+        args: [root, '--no-sandbox'],
+        env: this.environment,
+        executablePath: electronBinary,
+      });
       this.page_ = await this.electron.firstWindow();
       return;
     }
     const environment = { ...this.environment, DISPLAY: '', WAYLAND_DISPLAY: '', RINGSIDE_SHELL: 'browser' };
-    this.server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'electron/cli/start.ts')], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.server = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', join(root, 'electron/cli/start.ts')],
+      { env: environment, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     const { stdout } = this.server;
     if (stdout === null) throw new Error('The lab has no output.');
-    const address = await new Promise<string>((done) => stdout.once('data', (chunk: Buffer) => done(chunk.toString().trim())));
+    const address = await new Promise<string>((done) =>
+      stdout.once('data', (chunk: Buffer) => done(chunk.toString().trim())),
+    );
     if (chromiumPath === undefined) throw new Error('Chromium is not installed.');
     this.browser ??= await chromium.launch({ executablePath: chromiumPath, args: browserFlags });
     this.page_ = await this.browser.newPage({ viewport: { width: 1280, height: 800 } });
@@ -89,7 +125,8 @@ export class Lab {
   /** Opens a machine of the library, which resumes it. */
   async openMachine(name: string): Promise<void> {
     const card = this.page.getByRole('article', { name });
-    if (await card.isVisible({ timeout: 5000 }).catch(() => false)) await card.getByRole('button', { name: /Open|Start|Resume|Go on|Boot/ }).click();
+    if (await card.isVisible({ timeout: 5000 }).catch(() => false))
+      await card.getByRole('button', { name: /Open|Start|Resume|Go on|Boot/ }).click();
     await expect(this.terminal()).toBeVisible();
   }
 
@@ -128,10 +165,16 @@ export class Lab {
   async screenshots(name: string): Promise<void> {
     for (const theme of ['light', 'dark'] as const) {
       await this.page.emulateMedia({ colorScheme: theme });
-      for (const [width, height] of [[1280, 800], [1920, 1080]] as const) { // prettier-ignore
+      for (const [width, height] of [
+        [1280, 800],
+        [1920, 1080],
+      ] as const) {
+        // prettier-ignore
         await this.page.setViewportSize({ width, height });
         await this.page.waitForTimeout(300); // charts are drawn at the next frame
-        await this.page.screenshot({ path: join(root, 'test-results/screenshots', `${name}-${theme}-${width}.png`) });
+        await this.page.screenshot({
+          path: join(root, 'test-results/screenshots', `${name}-${theme}-${width}.png`),
+        });
       }
     }
     await this.page.setViewportSize({ width: 1280, height: 800 });

@@ -20,7 +20,9 @@ for (const shell of shells) {
         await page.getByRole('button', { name: /Hello/ }).click();
         await expect(page.getByText('/root/examples/hello.c').first()).toBeVisible();
         await page.getByRole('button', { name: 'Run', exact: true }).click();
-        await expect(lab.terminal('pts/0')).toContainText('Hello from inside the machine.', { timeout: 60_000 });
+        await expect(lab.terminal('pts/0')).toContainText('Hello from inside the machine.', {
+          timeout: 60_000,
+        });
         await expect(lab.terminal('pts/0')).toContainText('ended with status 0');
         await lab.screenshots('write');
       });
@@ -30,7 +32,9 @@ for (const shell of shells) {
         await page.keyboard.press('Control+End');
         await page.keyboard.type('int broken(void) { return missing; }\n');
         await page.keyboard.press('Control+Enter');
-        await expect(page.getByRole('list', { name: 'Problems' })).toContainText("'missing' undeclared", { timeout: 60_000 });
+        await expect(page.getByRole('list', { name: 'Problems' })).toContainText("'missing' undeclared", {
+          timeout: 60_000,
+        });
         await expect(page.locator('.squiggly-error').first()).toBeVisible();
         await lab.screenshots('mistake');
         await page.getByRole('list', { name: 'Problems' }).getByRole('button').first().click();
@@ -39,7 +43,10 @@ for (const shell of shells) {
       await test.step('memory, caches and swap move while a session is recorded', async () => {
         await page.getByRole('button', { name: /Record/ }).click();
         await lab.showTab('tty1');
-        await lab.typeLine('cp examples/memory-hog.c /tmp/hog.c; tcc -o /tmp/hog /tmp/hog.c && /tmp/hog 300 && echo survived', 'tty1');
+        await lab.typeLine(
+          'cp examples/memory-hog.c /tmp/hog.c; tcc -o /tmp/hog /tmp/hog.c && /tmp/hog 300 && echo survived',
+          'tty1',
+        );
         await lab.command('Swap');
         await expect(page.getByText(/MiB of 128 MiB|pages\/s|thrashing|swapped/i).first()).toBeVisible();
         await page.getByRole('button', { name: 'Watch' }).click();
@@ -52,7 +59,11 @@ for (const shell of shells) {
 
       await test.step('the recording opens and is exported', async () => {
         await page.getByRole('button', { name: 'Analyse' }).click();
-        await page.getByRole('button', { name: 'Sessions' }).first().click().catch(() => undefined);
+        await page
+          .getByRole('button', { name: 'Sessions' })
+          .first()
+          .click()
+          .catch(() => undefined);
         const sessions = page.getByRole('list', { name: 'Sessions' });
         await sessions.getByRole('button').first().click();
         await expect(page.getByRole('region', { name: 'Session' })).toBeVisible();

@@ -27,7 +27,15 @@ export { terminalOfCommand } from './boot/host-input.ts';
 export { readCounters, type Counter } from './observe/counters.ts';
 export { interruptCounts, runQueueLatency, viewCpus } from './observe/cpus.ts';
 export { viewDisks } from './observe/disks.ts';
-export { cachedFiles, frameMap, memoryCounters, viewMemory, viewMemoryPressure, viewSwap, viewVm } from './observe/memory.ts';
+export {
+  cachedFiles,
+  frameMap,
+  memoryCounters,
+  viewMemory,
+  viewMemoryPressure,
+  viewSwap,
+  viewVm,
+} from './observe/memory.ts';
 export { inspectTask, viewTasks } from './observe/tasks.ts';
 export { consoleNames, recentOutput } from './observe/terminals.ts';
 export { step, idleUntilNs, machineNs, type StepResult } from './trap/loop.ts';
@@ -48,7 +56,11 @@ export interface PowerOn extends BootConfig {
 /** A machine at its first instant: memory sized, root not yet mounted, init about to start. */
 export function powerOn(options: PowerOn, door: HostDoor): Kernel {
   const { wallBaseNs, hashTrace = false, ...config } = options;
-  const machine = createMachine({ cpuCount: config.cpuCount, memoryBytes: config.memoryBytes, cpuModel: 'v2' });
+  const machine = createMachine({
+    cpuCount: config.cpuCount,
+    memoryBytes: config.memoryBytes,
+    cpuModel: 'v2',
+  });
   const kernel: Kernel = {
     config, cpu: 0, powerState: 'on', tasks: new Map(),
     time: { cpuNs: new Float64Array(config.cpuCount), wallBaseNs }, timers: { heap: [], lastId: 0 },

@@ -68,6 +68,7 @@ export function parseNumber(text: string, option: string, least: number, most: n
 /** HOST:GUEST or GUEST:HOST; the colon that counts is the last one before a `/`, else the last. */
 export function parsePair(text: string, option: string): [string, string] {
   const colon = text.indexOf(':/') > 0 ? text.indexOf(':/') : text.lastIndexOf(':');
-  if (colon < 1 || colon === text.length - 1) throw new UsageError(`--${option} ${text}: write two paths with a colon between them.`);
+  if (colon < 1 || colon === text.length - 1)
+    throw new UsageError(`--${option} ${text}: write two paths with a colon between them.`);
   return [text.slice(0, colon), text.slice(colon + 1)];
 }

@@ -16,7 +16,9 @@ export const EXIT_TIMEOUT = 124;
 
 /** The usage text of one command with its options. */
 export function usageOf(name: string, command: Command): string {
-  const lines = Object.entries(command.options).map(([option, { value, about }]) => `  --${`${option} ${value}`.padEnd(22)} ${about}`);
+  const lines = Object.entries(command.options).map(
+    ([option, { value, about }]) => `  --${`${option} ${value}`.padEnd(22)} ${about}`,
+  );
   return [`ringside ${name} ${command.usage}`, `  ${command.about}`, ...lines].join('\n');
 }
 

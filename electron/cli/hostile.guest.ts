@@ -25,7 +25,10 @@ describe('hostile programs', () => {
   });
   it.each([1, 2])('executes random bytes, seed %i', async (seed) => {
     const binary = compiled('random-bytes');
-    const ran = await runInGuest(['sh', '-c', `/tmp/p 500 ${seed} > /dev/null; echo still here`], ['--put', `${binary}:/tmp/p`, '--timeout', '240']);
+    const ran = await runInGuest(
+      ['sh', '-c', `/tmp/p 500 ${seed} > /dev/null; echo still here`],
+      ['--put', `${binary}:/tmp/p`, '--timeout', '240'],
+    );
     expect(ran).toMatchObject({ status: 0, stdout: 'still here\n' });
     expect(ran.stderr).toMatch(/^signal 11: \d+$/m); // the program's own count of how its children ended
   });

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import {
   buildImage, createMachineFile, openMachineFile, type DiskProfile, type MachineConfig, type MachineFile,
 } from '../../images/index.ts'; // prettier-ignore
-import { optionOf, parseNumber, parseSize, UsageError, type Arguments, type OptionSpecs } from './arguments.ts';
+import {
+  optionOf,
+  parseNumber,
+  parseSize,
+  UsageError,
+  type Arguments,
+  type OptionSpecs,
+} from './arguments.ts';
 import { say } from './command.ts';
 
 export const machineOptions = {
@@ -26,7 +33,10 @@ function diskOf(text: string): DiskProfile {
 }
 
 /** The configuration that the options describe. */
-export function configOf(args: Arguments, name: string): Omit<MachineConfig, 'imageManifestHash' | 'createdAt'> {
+export function configOf(
+  args: Arguments,
+  name: string,
+): Omit<MachineConfig, 'imageManifestHash' | 'createdAt'> {
   return {
     name,
     image: optionOf(args, 'image') ?? 'base',
@@ -48,13 +58,19 @@ export async function makeMachine(path: string, config: ReturnType<typeof config
     },
   });
   const createdAt = new Date().toISOString();
-  return createMachineFile(path, { image: image.path, config: { ...config, imageManifestHash: image.manifestHash, createdAt } });
+  return createMachineFile(path, {
+    image: image.path,
+    config: { ...config, imageManifestHash: image.manifestHash, createdAt },
+  });
 }
 
 /** A machine for one command, and how to get rid of it; or the file that the user named. */
-export async function machineFor(args: Arguments): Promise<{ file: MachineFile; isTemporary: boolean; discard: () => void }> {
+export async function machineFor(
+  args: Arguments,
+): Promise<{ file: MachineFile; isTemporary: boolean; discard: () => void }> {
   const [path, ...more] = args.words;
-  if (more.length > 0) throw new UsageError(`There are too many words: ${more.join(' ')}. The command stands behind --.`);
+  if (more.length > 0)
+    throw new UsageError(`There are too many words: ${more.join(' ')}. The command stands behind --.`);
   if (path !== undefined) {
     if (args.options.has('image')) throw new UsageError('Give a machine file or --image, not both.');
     return { file: openMachineFile(path), isTemporary: false, discard: () => undefined };
@@ -62,7 +78,11 @@ export async function machineFor(args: Arguments): Promise<{ file: MachineFile; 
   const folder = mkdtempSync(join(tmpdir(), 'ringside-'));
   const discard = (): void => rmSync(folder, { recursive: true, force: true });
   try {
-    return { file: await makeMachine(join(folder, 'temporary.ringside'), configOf(args, 'temporary')), isTemporary: true, discard };
+    return {
+      file: await makeMachine(join(folder, 'temporary.ringside'), configOf(args, 'temporary')),
+      isTemporary: true,
+      discard,
+    };
   } catch (error) {
     discard();
     throw error;

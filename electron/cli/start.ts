@@ -9,14 +9,22 @@ import { dataFolders } from '../server/folders.ts';
 import { startLoopbackServer } from '../server/http-server.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const electron = join(root, 'node_modules/electron/dist', process.platform === 'win32' ? 'electron.exe' : 'electron');
+const electron = join(
+  root,
+  'node_modules/electron/dist',
+  process.platform === 'win32' ? 'electron.exe' : 'electron',
+);
 
 const say = (text: string): void => void process.stderr.write(`ringside: ${text}\n`);
 
 async function serve(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   const hub = createHub({ shell: 'browser', version, features: [], ...dataFolders() });
-  const server = await startLoopbackServer(hub, join(root, 'dist/renderer'), Number(process.env['RINGSIDE_PORT'] ?? 0));
+  const server = await startLoopbackServer(
+    hub,
+    join(root, 'dist/renderer'),
+    Number(process.env['RINGSIDE_PORT'] ?? 0),
+  );
   process.stdout.write(`${server.address}\n`);
   let window: ChildProcess | null = null;
   const end = async (): Promise<void> => {
@@ -33,7 +41,12 @@ async function serve(): Promise<void> {
     return;
   }
   const profile = mkdtempSync(join(tmpdir(), 'ringside-window-'));
-  const flags = [`--app=${server.address}`, `--user-data-dir=${profile}`, '--no-first-run', '--window-size=1440,900'];
+  const flags = [
+    `--app=${server.address}`,
+    `--user-data-dir=${profile}`,
+    '--no-first-run',
+    '--window-size=1440,900',
+  ];
   if (process.getuid?.() === 0) flags.push('--no-sandbox');
   window = spawn(browser, flags, { stdio: 'ignore' });
   window.on('exit', () => void end());
@@ -46,7 +59,9 @@ const hasDisplay = (): boolean =>
 function findBrowser(): string | undefined {
   const names = ['chromium', 'chromium-browser', 'google-chrome'];
   const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((path) => existsSync(path));
+  return folders
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find((path) => existsSync(path));
 }
 
 if (existsSync(electron) && process.env['RINGSIDE_SHELL'] !== 'browser') {

@@ -33,7 +33,12 @@ export async function readInputAhead(): Promise<InputAhead> {
 }
 
 /** Connects stdin to a running command; gives what disconnects it. */
-export function connectInput(machine: OpenMachine, command: RunningCommand, ahead: InputAhead | null, isTty: boolean): () => void {
+export function connectInput(
+  machine: OpenMachine,
+  command: RunningCommand,
+  ahead: InputAhead | null,
+  isTty: boolean,
+): () => void {
   if (isTty) return connectTerminal(machine, command);
   if (ahead !== null) {
     command.send(ahead.bytes);
@@ -56,9 +61,15 @@ function connectTerminal(machine: OpenMachine, command: RunningCommand): () => v
     },
   };
   machine.listeners.add(listener);
-  const send = (chunk: Buffer): void => feedMachine(machine, { kind: 'terminal', terminal, bytes: new Uint8Array(chunk) });
+  const send = (chunk: Buffer): void =>
+    feedMachine(machine, { kind: 'terminal', terminal, bytes: new Uint8Array(chunk) });
   const resize = (): void =>
-    feedMachine(machine, { kind: 'resize', terminal, columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24 });
+    feedMachine(machine, {
+      kind: 'resize',
+      terminal,
+      columns: process.stdout.columns ?? 80,
+      rows: process.stdout.rows ?? 24,
+    });
   if (process.stdin.isTTY) process.stdin.setRawMode(true);
   process.stdin.on('data', send).resume();
   process.stdout.on('resize', resize);

@@ -14,7 +14,9 @@ export interface Ran {
 
 /** Starts `ringside …`; the caller reads or kills it. */
 export function startRingside(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
 }
 
 /** Runs `ringside …` to its end. */
@@ -27,11 +29,18 @@ export async function ringside(args: readonly string[], input = ''): Promise<Ran
   child.stdin?.on('error', () => undefined); // it may end before it has read everything
   child.stdin?.end(input);
   const status = await new Promise<number | null>((done) => child.on('close', done));
-  return { status, stdout: Buffer.concat(out).toString('latin1'), stderr: Buffer.concat(err).toString('utf8') };
+  return {
+    status,
+    stdout: Buffer.concat(out).toString('latin1'),
+    stderr: Buffer.concat(err).toString('utf8'),
+  };
 }
 
 /** Runs a command in a new temporary machine. */
-export const runInGuest = (command: readonly string[], options: readonly string[] = [], input = ''): Promise<Ran> =>
-  ringside(['run', '--image', 'base', ...options, '--', ...command], input);
+export const runInGuest = (
+  command: readonly string[],
+  options: readonly string[] = [],
+  input = '',
+): Promise<Ran> => ringside(['run', '--image', 'base', ...options, '--', ...command], input);
 
 export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'ringside-test-'));

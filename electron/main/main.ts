@@ -17,7 +17,12 @@ else app.quit();
 async function start(): Promise<void> {
   await app.whenReady();
   servePage(join(root, 'dist/renderer'), CONTENT_SECURITY_POLICY);
-  const hub = createHub({ shell: 'electron', version: app.getVersion(), features: ['dialogs', 'reveal'], ...dataFolders() });
+  const hub = createHub({
+    shell: 'electron',
+    version: app.getVersion(),
+    features: ['dialogs', 'reveal'],
+    ...dataFolders(),
+  });
   const ends = new Map<number, HostEnd>();
 
   const endOf = (sender: WebContents): HostEnd => {
@@ -41,7 +46,14 @@ async function start(): Promise<void> {
     if (isOurs(event.senderFrame?.url ?? '')) endOf(event.sender).receive(packet);
   });
 
-  Menu.setApplicationMenu(Menu.buildFromTemplate([{ role: 'appMenu' }, { role: 'editMenu' }, { role: 'viewMenu' }, { role: 'windowMenu' }]));
+  Menu.setApplicationMenu(
+    Menu.buildFromTemplate([
+      { role: 'appMenu' },
+      { role: 'editMenu' },
+      { role: 'viewMenu' },
+      { role: 'windowMenu' },
+    ]),
+  );
   const preload = join(root, 'dist/preload.cjs');
   let window = openWindow(preload);
   app.on('second-instance', () => window.focus());

@@ -7,7 +7,8 @@ import { expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
 const schemaPath = createRequire(import.meta.url).resolve('app-builder-lib/scheme.json');
-const readJson = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+const readJson = (path: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
 
 const validate = new Ajv({ strict: false, allErrors: true }).compile(readJson(schemaPath));
 

@@ -13,7 +13,9 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** Must be called before the app is ready. */
 export function declareScheme(): void {
-  protocol.registerSchemesAsPrivileged([{ scheme: SCHEME, privileges: { standard: true, secure: true, supportFetchAPI: true } }]);
+  protocol.registerSchemesAsPrivileged([
+    { scheme: SCHEME, privileges: { standard: true, secure: true, supportFetchAPI: true } },
+  ]);
 }
 
 /** Serves the page's files from a folder, with the same policy as the loopback server. */
@@ -22,7 +24,10 @@ export function servePage(folder: string, policy: string): void {
     const path = join(folder, normalize(decodeURIComponent(new URL(request.url).pathname)));
     if (!path.startsWith(folder + sep)) return new Response('Not found', { status: 404 });
     try {
-      const headers = { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-security-policy': policy };
+      const headers = {
+        'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
+        'content-security-policy': policy,
+      };
       return new Response(new Uint8Array(await readFile(path)), { headers });
     } catch {
       return new Response('Not found', { status: 404 });
@@ -38,7 +43,13 @@ export function openWindow(preload: string): BrowserWindow {
     minHeight: 600,
     show: false,
     title: 'Ringside',
-    webPreferences: { preload, sandbox: true, contextIsolation: true, nodeIntegration: false, spellcheck: false },
+    webPreferences: {
+      preload,
+      sandbox: true,
+      contextIsolation: true,
+      nodeIntegration: false,
+      spellcheck: false,
+    },
   });
   window.once('ready-to-show', () => window.show());
   confine(window.webContents);
@@ -53,5 +64,7 @@ function confine(contents: WebContents): void {
     if (url.startsWith('https://')) void shell.openExternal(url);
     return { action: 'deny' };
   });
-  contents.session.setPermissionRequestHandler((_contents, permission, callback) => callback(permission === 'clipboard-sanitized-write'));
+  contents.session.setPermissionRequestHandler((_contents, permission, callback) =>
+    callback(permission === 'clipboard-sanitized-write'),
+  );
 }

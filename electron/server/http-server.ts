@@ -33,7 +33,12 @@ export async function startLoopbackServer(hub: Hub, folder: string, port = 0): P
   const server = createServer((request, response) => answer(request, response, folder, token));
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LARGEST_PACKET });
   server.on('upgrade', (request, socket, head) => {
-    if (!isOurs(request) || request.headers.origin === undefined || !hasToken(request, token) || pathOf(request) !== '/ws') {
+    if (
+      !isOurs(request) ||
+      request.headers.origin === undefined ||
+      !hasToken(request, token) ||
+      pathOf(request) !== '/ws'
+    ) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
       return;
     }
@@ -41,7 +46,9 @@ export async function startLoopbackServer(hub: Hub, folder: string, port = 0): P
       const end = hub.connect((packet) => {
         if (webSocket.readyState === webSocket.OPEN) webSocket.send(packet);
       });
-      webSocket.on('message', (data: Buffer, isBinary) => end.receive(isBinary ? new Uint8Array(data) : data.toString('utf8')));
+      webSocket.on('message', (data: Buffer, isBinary) =>
+        end.receive(isBinary ? new Uint8Array(data) : data.toString('utf8')),
+      );
       webSocket.on('close', () => end.close());
       webSocket.on('error', () => webSocket.terminate());
     });
@@ -96,7 +103,8 @@ function answer(request: IncomingMessage, response: ServerResponse, folder: stri
   };
   if (!isOurs(request)) return refuse(403, 'This server answers its own page only.');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'Only GET is answered here.');
-  if (!hasToken(request, token)) return refuse(401, 'Open the address that "npm start" has printed: it carries the token.');
+  if (!hasToken(request, token))
+    return refuse(401, 'Open the address that "npm start" has printed: it carries the token.');
   let name: string;
   try {
     name = normalize(decodeURIComponent(pathOf(request)));
@@ -104,7 +112,8 @@ function answer(request: IncomingMessage, response: ServerResponse, folder: stri
     return refuse(400, 'This address cannot be read.');
   }
   const path = join(folder, name === '/' ? 'index.html' : name);
-  if (!path.startsWith(folder + sep) || !existsSync(path) || !statSync(path).isFile()) return refuse(404, 'There is no such file.');
+  if (!path.startsWith(folder + sep) || !existsSync(path) || !statSync(path).isFile())
+    return refuse(404, 'There is no such file.');
   response.writeHead(200, {
     'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
     'content-length': statSync(path).size,

@@ -51,12 +51,16 @@ export function createHub(options: HubOptions): Hub {
   });
 
   function tellAll(name: EventName, topic: string, event: object): void {
-    for (const connection of connections.values()) connection.emit(name, topic, event as never);
+    for (const connection of connections.values()) connection.emit(name, topic, event);
   }
 
   const library = startWorker(libraryModule, { libraryFolder: options.libraryFolder }, listenerOf(null));
 
-  async function openMachine(ask: { machine: string }, connection: number, context: AskContext): Promise<unknown> {
+  async function openMachine(
+    ask: { machine: string },
+    connection: number,
+    context: AskContext,
+  ): Promise<unknown> {
     const open = machines.get(ask.machine);
     if (open !== undefined) return open.ask('machine.report', ask, connection, context);
     const { file } = (await library.ask('library.fileOf', ask, connection, context)) as { file: string };
@@ -73,7 +77,11 @@ export function createHub(options: HubOptions): Hub {
     }
   }
 
-  async function closeMachine(ask: { machine: string }, connection: number, context: AskContext): Promise<object> {
+  async function closeMachine(
+    ask: { machine: string },
+    connection: number,
+    context: AskContext,
+  ): Promise<object> {
     const link = machines.get(ask.machine);
     if (link === undefined) return {};
     await link.ask('machine.close', ask, connection, context);
@@ -101,20 +109,27 @@ export function createHub(options: HubOptions): Hub {
       },
     });
     return async (name: RequestName, ask: unknown, context: AskContext) => {
-      if (name === 'app.info' || name === 'settings.get' || name === 'settings.set') return own(name, ask, context);
+      if (name === 'app.info' || name === 'settings.get' || name === 'settings.set')
+        return own(name, ask, context);
       // hostEnd has checked the ask: whatever has a machine names it by a string.
       const machine = typeof ask === 'object' && ask !== null && 'machine' in ask ? String(ask.machine) : '';
       if (name === 'machine.open') return openMachine({ machine }, connection, context);
       if (name === 'machine.close') return closeMachine({ machine }, connection, context);
       if (isMachineRequest(name)) {
         const link = machines.get(machine);
-        if (link === undefined) throw new ProtocolError('not-open', 'This machine is not open.', 'Open it in the library.');
+        if (link === undefined)
+          throw new ProtocolError('not-open', 'This machine is not open.', 'Open it in the library.');
         return link.ask(name, ask, connection, context);
       }
       if (name === 'library.delete') refuseOpen(machine, 'deleted');
       if (name === 'library.rename') refuseOpen(machine, 'renamed');
       if (name === 'library.duplicate' || name === 'library.export') refuseOpen(machine, 'copied');
-      return library.ask(name, name === 'library.list' ? { open: [...machines.keys()] } : ask, connection, context);
+      return library.ask(
+        name,
+        name === 'library.list' ? { open: [...machines.keys()] } : ask,
+        connection,
+        context,
+      );
     };
   }
 

@@ -27,7 +27,9 @@ function readEntries(path: string): [string, string][] {
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (typeof parsed !== 'object' || parsed === null) throw new Error('not an object');
-    return Object.entries(parsed).flatMap(([key, value]) => (typeof value === 'string' ? [[key, value] as [string, string]] : []));
+    return Object.entries(parsed).flatMap(([key, value]) =>
+      typeof value === 'string' ? [[key, value] as [string, string]] : [],
+    );
   } catch {
     renameSync(path, `${path}.damaged`);
     return [];

@@ -38,7 +38,8 @@ export function startWorker(module: URL, workerData: unknown, listener: WorkerLi
     if (message.kind === 'frame') return listener.frame(message.connection, message.bytes);
     const asker = waiting.get(message.id);
     if (asker === undefined) return;
-    if (message.kind === 'progress') return asker.context.progress(progressCheck.parse(message.progress, 'progress'));
+    if (message.kind === 'progress')
+      return asker.context.progress(progressCheck.parse(message.progress, 'progress'));
     waiting.delete(message.id);
     if (message.kind === 'answer') return asker.settle(message.answer);
     const { code, message: text, hint } = message.error;
@@ -48,7 +49,7 @@ export function startWorker(module: URL, workerData: unknown, listener: WorkerLi
   worker.on('error', (error) => (crashed = error instanceof Error ? error : new Error(String(error))));
   worker.on('exit', () => {
     const hint = 'Open the machine again; what it had written to its disk is kept.';
-    const problem = new ProtocolError('ended', crashed?.message ?? 'The machine\'s worker has ended.', hint);
+    const problem = new ProtocolError('ended', crashed?.message ?? "The machine's worker has ended.", hint);
     for (const asker of waiting.values()) asker.fail(problem);
     waiting.clear();
     listener.ended(ending ? null : (crashed ?? problem));

@@ -39,9 +39,14 @@ function packages() {
   const stamp = join(root, 'node_modules/.ringside-lock');
   const wanted = hashOfFile(join(root, 'package-lock.json'));
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-    run('Installing the npm packages (about a minute)', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-      hint: 'Check the network and npm\'s registry setting, then start again.',
-    });
+    run(
+      'Installing the npm packages (about a minute)',
+      'npm',
+      ['ci', '--no-audit', '--no-fund', '--loglevel=error'],
+      {
+        hint: "Check the network and npm's registry setting, then start again.",
+      },
+    );
     writeFileSync(stamp, wanted);
   }
   if (!existsSync(node)) run('Installing a current Node', 'npm', ['rebuild', 'node', '--loglevel=error']);
@@ -51,7 +56,9 @@ function packages() {
 function fingerprint(folders) {
   const hash = createHash('sha256');
   const visit = (path) => {
-    for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    )) {
       const child = join(path, entry.name);
       if (entry.isDirectory()) visit(child);
       else hash.update(`${child.slice(root.length)} ${hashOfFile(child)}\n`);
@@ -66,7 +73,13 @@ function renderer() {
   const stamp = join(root, 'dist/renderer.stamp');
   const wanted = fingerprint(['renderer', 'electron/protocol']);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  run('Building the screen (about half a minute)', node, [join(root, 'node_modules/vite/bin/vite.js'), 'build', 'renderer', '--logLevel', 'warn']);
+  run('Building the screen (about half a minute)', node, [
+    join(root, 'node_modules/vite/bin/vite.js'),
+    'build',
+    'renderer',
+    '--logLevel',
+    'warn',
+  ]);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
 }
@@ -74,9 +87,16 @@ function renderer() {
 /** The base image, from Debian's packages. */
 function image() {
   const cache = process.env.RINGSIDE_CACHE ?? join(homedir(), '.cache/ringside');
-  const found = existsSync(cache) && readdirSync(cache).some((name) => name.startsWith('base-') && name.endsWith('.ringside-image'));
+  const found =
+    existsSync(cache) &&
+    readdirSync(cache).some((name) => name.startsWith('base-') && name.endsWith('.ringside-image'));
   if (found) return;
-  run('Building the base image from Debian packages (about a minute)', node, [join(root, 'electron/cli/ringside.ts'), 'images', 'build', 'base']);
+  run('Building the base image from Debian packages (about a minute)', node, [
+    join(root, 'electron/cli/ringside.ts'),
+    'images',
+    'build',
+    'base',
+  ]);
 }
 
 const onPath = (name) => (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, name)));
@@ -87,10 +107,14 @@ function debian(wanted, isRequired) {
   if (missing.length === 0) return;
   const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   if (process.getuid?.() === 0 && onPath('apt-get')) {
-    run(`Installing ${missing.join(', ')}`, 'sh', ['-c', command], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    run(`Installing ${missing.join(', ')}`, 'sh', ['-c', command], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
     return;
   }
-  say(`${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not installed. Type: sudo sh -c '${command}'`);
+  say(
+    `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not installed. Type: sudo sh -c '${command}'`,
+  );
   if (isRequired) process.exit(125);
 }
 
@@ -102,7 +126,15 @@ function browser() {
 
 /** What the tests call: a browser, e2fsck, the host's C compiler. */
 function checks() {
-  debian([['chromium', 'chromium'], ['e2fsck', 'e2fsprogs'], ['gcc', 'gcc libc6-dev'], ['tcc', 'tcc']], true);
+  debian(
+    [
+      ['chromium', 'chromium'],
+      ['e2fsck', 'e2fsprogs'],
+      ['gcc', 'gcc libc6-dev'],
+      ['tcc', 'tcc'],
+    ],
+    true,
+  );
 }
 
 const steps = { packages, image, renderer, browser, checks };

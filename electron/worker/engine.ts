@@ -46,7 +46,11 @@ const STEPS_A_LOOK = 4;
  * The door through which the kernel's output reaches the engine's listeners. Answers ask for a pause: whoever awaits one
  * then goes on at this very step, however fast the host is, and a run with inputs that hang on answers repeats exactly.
  */
-export function doorOf(disks: Readonly<Record<string, DiskBackend>>, events: EngineEvents, pauses: { asked: boolean }): HostDoor {
+export function doorOf(
+  disks: Readonly<Record<string, DiskBackend>>,
+  events: EngineEvents,
+  pauses: { asked: boolean },
+): HostDoor {
   return {
     disks,
     terminalOutput: (terminal, bytes) => events.terminalOutput(terminal, bytes.slice()),
@@ -62,9 +66,23 @@ export function doorOf(disks: Readonly<Record<string, DiskBackend>>, events: Eng
   };
 }
 
-export function newEngine(kernel: Kernel, events: EngineEvents, pauses: { asked: boolean }, pace: Pace): Engine {
+export function newEngine(
+  kernel: Kernel,
+  events: EngineEvents,
+  pauses: { asked: boolean },
+  pace: Pace,
+): Engine {
   const clock = newPaceClock(pace, performance.now(), machineNs(kernel));
-  return { kernel, clock, events, running: false, pauses, afterPortion: () => undefined, busyMs: 0, timer: null };
+  return {
+    kernel,
+    clock,
+    events,
+    running: false,
+    pauses,
+    afterPortion: () => undefined,
+    busyMs: 0,
+    timer: null,
+  };
 }
 
 /** Lets the machine run until it is paused, goes off or breaks. */
@@ -105,7 +123,8 @@ export function feedEngine(engine: Engine, input: MachineInput): void {
 
 function schedule(engine: Engine, delayMs: number): void {
   cancelTimer(engine);
-  engine.timer = delayMs < 1 ? setImmediate(() => portion(engine)) : setTimeout(() => portion(engine), delayMs);
+  engine.timer =
+    delayMs < 1 ? setImmediate(() => portion(engine)) : setTimeout(() => portion(engine), delayMs);
 }
 
 function cancelTimer(engine: Engine): void {

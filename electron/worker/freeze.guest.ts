@@ -1,9 +1,20 @@
 // Determinism is our own judge: a machine frozen at any instant and thawed elsewhere ends as one that was never stopped.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newRandom, randomBelow } from '../../kernel/lib/random.ts';
-import { hashOf, runSimulation, simulate, simulationBase, thawedCopy, type SimulationBase } from './test-machine.ts';
+import {
+  hashOf,
+  runSimulation,
+  simulate,
+  simulationBase,
+  thawedCopy,
+  type SimulationBase,
+} from './test-machine.ts';
 
-const command = ['sh', '-c', 'cd /root/examples; (ls -lR /etc | wc) & tcc -o /tmp/h hello.c && /tmp/h; wait; dd if=/dev/zero of=/root/f bs=4k count=200 2>&1; sync; md5sum /root/f; cat /proc/uptime'];
+const command = [
+  'sh',
+  '-c',
+  'cd /root/examples; (ls -lR /etc | wc) & tcc -o /tmp/h hello.c && /tmp/h; wait; dd if=/dev/zero of=/root/f bs=4k count=200 2>&1; sync; md5sum /root/f; cat /proc/uptime',
+];
 const INSTANTS = 25;
 
 describe('freeze and thaw', () => {

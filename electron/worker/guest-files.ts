@@ -56,11 +56,21 @@ export async function statFile(machine: OpenMachine, path: string): Promise<File
 const LARGEST_FILE = 256 * 1024 * 1024;
 
 export async function readGuestFile(machine: OpenMachine, path: string): Promise<Uint8Array> {
-  return ((await ask(machine, { kind: 'read', path: toGuest(path), maxBytes: LARGEST_FILE })) as { bytes: Uint8Array }).bytes;
+  return (
+    (await ask(machine, { kind: 'read', path: toGuest(path), maxBytes: LARGEST_FILE })) as {
+      bytes: Uint8Array;
+    }
+  ).bytes;
 }
 
 /** Replaces or creates a file; `owner` owns what is created. */
-export async function writeGuestFile(machine: OpenMachine, path: string, bytes: Uint8Array, mode: number, owner: string): Promise<void> {
+export async function writeGuestFile(
+  machine: OpenMachine,
+  path: string,
+  bytes: Uint8Array,
+  mode: number,
+  owner: string,
+): Promise<void> {
   await ask(machine, { kind: 'write', path: toGuest(path), bytes, mode, owner });
 }
 
@@ -76,17 +86,28 @@ export async function renameFile(machine: OpenMachine, from: string, to: string)
 export async function removeTree(machine: OpenMachine, path: string): Promise<void> {
   const file = await statFile(machine, path);
   if (file.kind === 'directory') {
-    for (const entry of await listDirectory(machine, path)) await removeTree(machine, `${path.replace(/\/$/, '')}/${entry.name}`);
+    for (const entry of await listDirectory(machine, path))
+      await removeTree(machine, `${path.replace(/\/$/, '')}/${entry.name}`);
   }
   await ask(machine, { kind: 'remove', path: toGuest(path) });
 }
 
 /** Paths of regular files below `root` whose path holds `text` (case does not count), breadth first. */
-export async function findFiles(machine: OpenMachine, root: string, text: string, limit: number, signal: AbortSignal): Promise<string[]> {
+export async function findFiles(
+  machine: OpenMachine,
+  root: string,
+  text: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<string[]> {
   const found: string[] = [];
   const open = [root.replace(/\/$/, '')];
   const wanted = text.toLowerCase();
-  for (let folder = open.shift(); folder !== undefined && found.length < limit && !signal.aborted; folder = open.shift()) {
+  for (
+    let folder = open.shift();
+    folder !== undefined && found.length < limit && !signal.aborted;
+    folder = open.shift()
+  ) {
     if (['/proc', '/sys', '/dev'].includes(folder)) continue;
     const entries = await listDirectory(machine, folder === '' ? '/' : folder).catch(() => []);
     for (const entry of entries) {

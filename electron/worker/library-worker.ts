@@ -1,5 +1,15 @@
 // The thread that answers for the library and the images: machine files in one folder, each named by its file name.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import {
@@ -18,7 +28,11 @@ function fileOf(machine: string): string {
   const path = join(libraryFolder, machine);
   const isPlain = machine.endsWith(SUFFIX) && basename(machine) === machine && !machine.startsWith('.');
   if (!isPlain || !existsSync(path)) {
-    throw new ProtocolError('not-found', `There is no machine "${machine}" in the library.`, `The library is ${libraryFolder}.`);
+    throw new ProtocolError(
+      'not-found',
+      `There is no machine "${machine}" in the library.`,
+      `The library is ${libraryFolder}.`,
+    );
   }
   return path;
 }
@@ -26,7 +40,11 @@ function fileOf(machine: string): string {
 /** A free file name for a machine's name. */
 function freeFile(name: string): { machine: string; path: string } {
   mkdirSync(libraryFolder, { recursive: true });
-  const plain = name.replace(/[^\p{L}\p{N} ._-]+/gu, '-').replace(/^[. ]+/, '').slice(0, 80) || 'machine';
+  const plain =
+    name
+      .replace(/[^\p{L}\p{N} ._-]+/gu, '-')
+      .replace(/^[. ]+/, '')
+      .slice(0, 80) || 'machine';
   for (let number = 1; ; number++) {
     const machine = `${plain}${number === 1 ? '' : ` ${number}`}${SUFFIX}`;
     const path = join(libraryFolder, machine);
@@ -47,7 +65,15 @@ function describe(machine: string, open: readonly string[]): LibraryMachine {
     try {
       const config = file.readConfig();
       const running = file.findRunning();
-      const settings = { name: config.name, image: config.image, cpus: config.cpus, memoryBytes: config.memoryBytes, swapBytes: config.swapBytes, seed: config.seed, disk: config.disk };
+      const settings = {
+        name: config.name,
+        image: config.image,
+        cpus: config.cpus,
+        memoryBytes: config.memoryBytes,
+        swapBytes: config.swapBytes,
+        seed: config.seed,
+        disk: config.disk,
+      };
       const entry: LibraryMachine = {
         ...base, settings, state: running === undefined ? 'off' : 'saved', virtualNs: running?.virtualNs ?? 0,
         snapshotCount: file.listSnapshots().length, sessionCount: file.listSessions().length, problem: null,
@@ -59,9 +85,25 @@ function describe(machine: string, open: readonly string[]): LibraryMachine {
     }
   } catch (error) {
     const name = machine.slice(0, -SUFFIX.length);
-    const settings: MachineSettings = { name, image: '', cpus: 1, memoryBytes: 64 * 1024 ** 2, swapBytes: 0, seed: 0, disk: 'ssd' };
+    const settings: MachineSettings = {
+      name,
+      image: '',
+      cpus: 1,
+      memoryBytes: 64 * 1024 ** 2,
+      swapBytes: 0,
+      seed: 0,
+      disk: 'ssd',
+    };
     const problem = error instanceof Error ? error.message : String(error);
-    return { ...base, settings, state: 'unreadable', virtualNs: 0, snapshotCount: 0, sessionCount: 0, problem };
+    return {
+      ...base,
+      settings,
+      state: 'unreadable',
+      virtualNs: 0,
+      snapshotCount: 0,
+      sessionCount: 0,
+      problem,
+    };
   }
 }
 
@@ -70,7 +112,9 @@ const known = new Map<string, LibraryMachine>();
 
 function listLibrary(ask: { open?: readonly string[] }): AnswerOf<'library.list'> {
   const names = existsSync(libraryFolder) ? readdirSync(libraryFolder) : [];
-  const machines = names.filter((name) => name.endsWith(SUFFIX) && !name.startsWith('.')).map((name) => describe(name, ask.open ?? []));
+  const machines = names
+    .filter((name) => name.endsWith(SUFFIX) && !name.startsWith('.'))
+    .map((name) => describe(name, ask.open ?? []));
   return { folder: libraryFolder, machines };
 }
 
@@ -107,11 +151,18 @@ function reportImages(): Image[] {
   })); // prettier-ignore
 }
 
-async function createMachine({ settings }: AskOf<'library.create'>, thread: Thread, context: ThreadContext): Promise<{ machine: string }> {
+async function createMachine(
+  { settings }: AskOf<'library.create'>,
+  thread: Thread,
+  context: ThreadContext,
+): Promise<{ machine: string }> {
   const image = await ensureImage(settings.image, thread, context);
   const { machine, path } = freeFile(settings.name);
   const { manifestHash } = image;
-  createMachineFile(path, { image: image.path, config: { ...settings, imageManifestHash: manifestHash, createdAt: new Date().toISOString() } }).close();
+  createMachineFile(path, {
+    image: image.path,
+    config: { ...settings, imageManifestHash: manifestHash, createdAt: new Date().toISOString() },
+  }).close();
   thread.emit('library.changed', '', {});
   return { machine };
 }
@@ -153,7 +204,8 @@ serveThread(
   (thread) => ({
     'library.list': listLibrary,
     'library.fileOf': ({ machine }: { machine: string }) => ({ file: fileOf(machine) }),
-    'library.create': (ask: AskOf<'library.create'>, context: ThreadContext) => createMachine(ask, thread, context),
+    'library.create': (ask: AskOf<'library.create'>, context: ThreadContext) =>
+      createMachine(ask, thread, context),
     'library.duplicate': (ask: AskOf<'library.duplicate'>) => duplicate(ask, thread),
     'library.rename': ({ machine, name }: AskOf<'library.rename'>) => {
       withFile(machine, (file) => file.writeConfig({ ...file.readConfig(), name }));

@@ -4,7 +4,16 @@ import {
   blankMachine, freeze, powerOn, thaw, type BootConfig, type HostAsk, type HostDoor, type Kernel, type KernelState, type MachineInput,
 } from '../../kernel/index.ts'; // prettier-ignore
 import type { MachineFile } from '../../images/index.ts';
-import { doorOf, feedEngine, newEngine, pauseEngine, startEngine, type Engine, type EngineEvents, type LoggedInput } from './engine.ts';
+import {
+  doorOf,
+  feedEngine,
+  newEngine,
+  pauseEngine,
+  startEngine,
+  type Engine,
+  type EngineEvents,
+  type LoggedInput,
+} from './engine.ts';
 import type { Pace } from './pace.ts';
 
 export interface MachineListener {
@@ -46,7 +55,10 @@ export interface OpenMachine {
   readonly file: MachineFile;
   readonly engine: Engine;
   readonly listeners: Set<MachineListener>;
-  readonly commands: Map<number, { output: CommandSpec['output']; exit: (status: number) => void; fail: (error: Error) => void }>;
+  readonly commands: Map<
+    number,
+    { output: CommandSpec['output']; exit: (status: number) => void; fail: (error: Error) => void }
+  >;
   readonly requests: Map<number, { done: (result: unknown) => void; fail: (error: Error) => void }>;
   /** Resumed from a saved state, not booted. */
   readonly resumed: boolean;
@@ -69,7 +81,8 @@ export function openMachine(file: MachineFile, options: MachineOptions): OpenMac
   const commands: OpenMachine['commands'] = new Map();
   const requests: OpenMachine['requests'] = new Map();
   const events: EngineEvents = {
-    terminalOutput: (terminal, bytes) => listeners.forEach((listener) => listener.terminalOutput?.(terminal, bytes)),
+    terminalOutput: (terminal, bytes) =>
+      listeners.forEach((listener) => listener.terminalOutput?.(terminal, bytes)),
     commandOutput: (id, stream, bytes) => commands.get(id)?.output?.(stream, bytes),
     commandExited: (id, status) => {
       commands.get(id)?.exit(status);
@@ -85,7 +98,10 @@ export function openMachine(file: MachineFile, options: MachineOptions): OpenMac
   const disks = Object.fromEntries(file.diskNames().map((name) => [name, file.disk(name)]));
   const pauses = { asked: false };
   const door = doorOf(disks, events, pauses);
-  const { kernel, resumed } = (options.boot === true ? null : resume(file, door, options.snapshot)) ?? { kernel: boot(file, options, door), resumed: false };
+  const { kernel, resumed } = (options.boot === true ? null : resume(file, door, options.snapshot)) ?? {
+    kernel: boot(file, options, door),
+    resumed: false,
+  };
   const lastId = kernel.host.lastCommand;
   const machine: OpenMachine = {
     file, engine: newEngine(kernel, events, pauses, options.pace), listeners, commands, requests, resumed, lastId, stopped: null,
@@ -101,14 +117,21 @@ function boot(file: MachineFile, options: MachineOptions, door: HostDoor): Kerne
 }
 
 /** The machine as a snapshot or its last close left it, or null when there is nothing that may be resumed. */
-function resume(file: MachineFile, door: HostDoor, snapshot: string | undefined): { kernel: Kernel; resumed: boolean } | null {
+function resume(
+  file: MachineFile,
+  door: HostDoor,
+  snapshot: string | undefined,
+): { kernel: Kernel; resumed: boolean } | null {
   if (snapshot === undefined && file.findRunning() === undefined) return null;
   const config = bootConfigOf(file);
   const { machine, ram } = blankMachine(config);
   const target = { ram, isZeroed: true };
   const check = (state: unknown): KernelState => asKernelState(state, config);
-  const loaded = snapshot === undefined ? file.loadRunning(target, check) : file.loadSnapshot(snapshot, target, check);
-  return loaded === undefined ? null : { kernel: thaw(machine, loaded.kernel, loaded.cpus, door), resumed: true };
+  const loaded =
+    snapshot === undefined ? file.loadRunning(target, check) : file.loadSnapshot(snapshot, target, check);
+  return loaded === undefined
+    ? null
+    : { kernel: thaw(machine, loaded.kernel, loaded.cpus, door), resumed: true };
 }
 
 /** A stored state is a machine file's and so hostile: what the kernel relies on at its door is looked at here. */
@@ -148,7 +171,9 @@ export function feedMachine(machine: OpenMachine, input: MachineInput): void {
 /** Starts a program in the guest once it has booted; its output comes by callback. */
 export function startCommand(machine: OpenMachine, spec: CommandSpec): RunningCommand {
   const id = ++machine.lastId;
-  const exited = new Promise<number>((exit, fail) => machine.commands.set(id, { output: spec.output, exit, fail }));
+  const exited = new Promise<number>((exit, fail) =>
+    machine.commands.set(id, { output: spec.output, exit, fail }),
+  );
   feedMachine(machine, {
     kind: 'command', id, argv: spec.argv, environment: spec.environment ?? [], user: spec.user,
     directory: spec.directory ?? '', terminal: spec.terminal ?? null,
@@ -194,7 +219,10 @@ export function saveMachine(machine: OpenMachine): void {
   const { kernel } = machine.engine;
   kernel.host.lastCommand = machine.lastId;
   const frozen = freeze(kernel);
-  machine.file.saveRunning({ kernel: frozen.state, cpus: [...frozen.cpus], ram: frozen.ram }, { virtualNs: Math.max(...kernel.time.cpuNs), createdAt: new Date().toISOString() });
+  machine.file.saveRunning(
+    { kernel: frozen.state, cpus: [...frozen.cpus], ram: frozen.ram, framesInUse: frozen.framesInUse },
+    { virtualNs: Math.max(...kernel.time.cpuNs), createdAt: new Date().toISOString() },
+  );
 }
 
 /** Ends the machine; with `save` its state stays in the file. */

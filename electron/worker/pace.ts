@@ -10,7 +10,11 @@ export interface PaceClock {
   virtualNs: number;
 }
 
-export const newPaceClock = (pace: Pace, hostMs: number, virtualNs: number): PaceClock => ({ pace, hostMs, virtualNs });
+export const newPaceClock = (pace: Pace, hostMs: number, virtualNs: number): PaceClock => ({
+  pace,
+  hostMs,
+  virtualNs,
+});
 
 /** Lagging more than this is forgotten: a machine that was busy does not race afterwards. */
 const FORGIVEN_LAG_NS = 50_000_000;
@@ -23,7 +27,8 @@ export function allowedNs(clock: PaceClock, hostMs: number): number {
 
 /** Called while the machine is busy: a lag beyond what is forgiven is written off. */
 export function forgiveLag(clock: PaceClock, hostMs: number, virtualNs: number): void {
-  if (clock.pace === 'fast' || clock.virtualNs + (hostMs - clock.hostMs) * 1e6 - virtualNs <= FORGIVEN_LAG_NS) return;
+  if (clock.pace === 'fast' || clock.virtualNs + (hostMs - clock.hostMs) * 1e6 - virtualNs <= FORGIVEN_LAG_NS)
+    return;
   restartClock(clock, hostMs, virtualNs + FORGIVEN_LAG_NS);
 }
 

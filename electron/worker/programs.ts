@@ -48,7 +48,10 @@ export function commandText(recipe: Recipe, programArguments: readonly string[])
 export function readDiagnostics(output: string, directory: string): Diagnostic[] {
   const found: Diagnostic[] = [];
   for (const line of output.split('\n')) {
-    const match = /^(?:tcc: )?(?!In file included)([^:\s][^:]*):(\d+)(?::(\d+))?: (?:(fatal error|error|warning|note): )?(.+)$/.exec(line);
+    const match =
+      /^(?:tcc: )?(?!In file included)([^:\s][^:]*):(\d+)(?::(\d+))?: (?:(fatal error|error|warning|note): )?(.+)$/.exec(
+        line,
+      );
     if (match !== null) {
       const [, file = '', lineNumber = '0', column = '0', severity = 'error', text = ''] = match;
       found.push({
@@ -59,7 +62,13 @@ export function readDiagnostics(output: string, directory: string): Diagnostic[]
     }
     const plain = /^tcc: (?:(error|warning): )?(.+)$/.exec(line);
     if (plain !== null) {
-      found.push({ file: '', line: 0, column: 0, severity: plain[1] === 'warning' ? 'warning' : 'error', text: plain[2] ?? '' });
+      found.push({
+        file: '',
+        line: 0,
+        column: 0,
+        severity: plain[1] === 'warning' ? 'warning' : 'error',
+        text: plain[2] ?? '',
+      });
     }
   }
   return found;

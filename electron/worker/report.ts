@@ -15,7 +15,14 @@ export interface ReportState {
   diskBytesPerSecond: number;
 }
 
-export const newReportState = (): ReportState => ({ savedAtMs: null, hostMs: 0, virtualNs: 0, diskBytes: 0, hostRatio: 0, diskBytesPerSecond: 0 });
+export const newReportState = (): ReportState => ({
+  savedAtMs: null,
+  hostMs: 0,
+  virtualNs: 0,
+  diskBytes: 0,
+  hostRatio: 0,
+  diskBytesPerSecond: 0,
+});
 
 const RATE_MS = 500;
 
@@ -24,7 +31,10 @@ function refreshRates(machine: OpenMachine, state: ReportState): void {
   const spentMs = hostMs - state.hostMs;
   if (spentMs < RATE_MS) return;
   const virtualNs = engineNs(machine.engine);
-  const diskBytes = viewDisks(machine.engine.kernel).reduce((sum, disk) => sum + disk.readBytes + disk.writtenBytes, 0);
+  const diskBytes = viewDisks(machine.engine.kernel).reduce(
+    (sum, disk) => sum + disk.readBytes + disk.writtenBytes,
+    0,
+  );
   const isFirst = state.hostMs === 0;
   state.hostRatio = isFirst ? 0 : Math.max(0, virtualNs - state.virtualNs) / 1e6 / spentMs;
   state.diskBytesPerSecond = isFirst ? 0 : (Math.max(0, diskBytes - state.diskBytes) * 1000) / spentMs;
@@ -39,7 +49,12 @@ function statusOf(machine: OpenMachine): MachineStatus {
   return machine.engine.kernel.host.booted ? 'running' : 'booting';
 }
 
-export function machineReport(machine: OpenMachine, id: string, state: ReportState, recorder: Recorder): MachineReport {
+export function machineReport(
+  machine: OpenMachine,
+  id: string,
+  state: ReportState,
+  recorder: Recorder,
+): MachineReport {
   refreshRates(machine, state);
   const { kernel, clock } = machine.engine;
   const config = machine.file.readConfig();

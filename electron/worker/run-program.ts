@@ -11,7 +11,10 @@ export const EDITOR_USER = 'root';
 
 const folderOf = (path: string): string => path.slice(0, Math.max(1, path.lastIndexOf('/')));
 
-export async function runProgram(list: TerminalList, ask: AskOf<'program.run'>): Promise<AnswerOf<'program.run'>> {
+export async function runProgram(
+  list: TerminalList,
+  ask: AskOf<'program.run'>,
+): Promise<AnswerOf<'program.run'>> {
   const { machine } = list;
   const recipe = recipeFor(ask.path);
   if (recipe === null) {
@@ -23,7 +26,10 @@ export async function runProgram(list: TerminalList, ask: AskOf<'program.run'>):
     list.thread.emit('files.changed', list.topic, { directory: folderOf(ask.path) });
   }
   const command = commandText(recipe, ask.arguments);
-  const compiled = recipe.compile === null ? { code: 0, output: '' } : await compile(machine, recipe.compile, folderOf(ask.path));
+  const compiled =
+    recipe.compile === null
+      ? { code: 0, output: '' }
+      : await compile(machine, recipe.compile, folderOf(ask.path));
   const diagnostics = readDiagnostics(compiled.output, folderOf(ask.path));
   const answer = { command, diagnostics, compilerOutput: compiled.output };
   if (compiled.code !== 0) return { ...answer, started: false, terminal: null };
@@ -35,12 +41,26 @@ export async function runProgram(list: TerminalList, ask: AskOf<'program.run'>):
   return { ...answer, started: true, terminal };
 }
 
-async function compile(machine: OpenMachine, argv: readonly string[], directory: string): Promise<{ code: number; output: string }> {
+async function compile(
+  machine: OpenMachine,
+  argv: readonly string[],
+  directory: string,
+): Promise<{ code: number; output: string }> {
   const parts: Uint8Array[] = [];
-  const compiler = startCommand(machine, { argv, user: EDITOR_USER, directory, output: (_stream, bytes) => void parts.push(bytes) });
+  const compiler = startCommand(machine, {
+    argv,
+    user: EDITOR_USER,
+    directory,
+    output: (_stream, bytes) => void parts.push(bytes),
+  });
   compiler.endInput();
   const code = exitCodeOf(await compiler.exited);
   const output = Buffer.concat(parts).toString('utf8');
-  if (code === 127) throw new ProtocolError('ENOENT', `${argv[0]} is not installed on this machine.`, 'Use an image that has it.');
+  if (code === 127)
+    throw new ProtocolError(
+      'ENOENT',
+      `${argv[0]} is not installed on this machine.`,
+      'Use an image that has it.',
+    );
   return { code, output };
 }

@@ -23,7 +23,10 @@ function post(message: FromWorker): void {
 }
 
 /** Answers asks until the thread is ended. */
-export function serveThread(handlersOf: (thread: Thread) => ThreadHandlers, gone: (connection: number) => void): void {
+export function serveThread(
+  handlersOf: (thread: Thread) => ThreadHandlers,
+  gone: (connection: number) => void,
+): void {
   const running = new Map<number, AbortController>();
   const thread: Thread = {
     emit: (name, topic, event) => post({ kind: 'event', name, topic, event }),
@@ -42,7 +45,11 @@ export function serveThread(handlersOf: (thread: Thread) => ThreadHandlers, gone
     try {
       const handler = handlers[name];
       if (handler === undefined) throw new ProtocolError('not-here', `"${name}" is not answered here.`);
-      const context = { connection, signal: controller.signal, progress: (progress: unknown) => post({ kind: 'progress', id, progress }) };
+      const context = {
+        connection,
+        signal: controller.signal,
+        progress: (progress: unknown) => post({ kind: 'progress', id, progress }),
+      };
       post({ kind: 'answer', id, answer: await handler(ask as never, context) });
     } catch (error) {
       post({ kind: 'error', id, error: problemOf(error) });

@@ -17,12 +17,17 @@ export function saveNamedSnapshot(machine: OpenMachine, name: string): SnapshotI
   kernel.host.lastCommand = machine.lastId;
   const frozen = freeze(kernel);
   const meta = { virtualNs: machineNs(kernel), createdAt: new Date().toISOString() };
-  machine.file.saveSnapshot(name, { kernel: frozen.state, cpus: [...frozen.cpus], ram: frozen.ram }, meta);
+  machine.file.saveSnapshot(
+    name,
+    { kernel: frozen.state, cpus: [...frozen.cpus], ram: frozen.ram, framesInUse: frozen.framesInUse },
+    meta,
+  );
   if (running) startMachine(machine);
   return { name, ramBytes: frozen.ram.length, ...meta };
 }
 
-export const saveSnapshot = (machine: OpenMachine, name: string): Snapshot => viewOf(saveNamedSnapshot(machine, name));
+export const saveSnapshot = (machine: OpenMachine, name: string): Snapshot =>
+  viewOf(saveNamedSnapshot(machine, name));
 
 /** The machine as it was at a snapshot, on the same file; the present state is given up. */
 export function openSnapshot(machine: OpenMachine, name: string): OpenMachine {

@@ -54,21 +54,39 @@ export function nextFrame(telemetry: Telemetry, machine: OpenMachine, report: Re
     syscalls: kernel.trap.syscalls,
     syscallCounts: callCounts(kernel),
     interrupts: interruptCounts(kernel).flatMap((count, line) =>
-      count === 0 ? [] : [{ line: String(line), name: LINE_NAMES[line] ?? '', perCpu: kernel.board.counts.map((counts) => counts[line] ?? 0) }],
+      count === 0
+        ? []
+        : [
+            {
+              line: String(line),
+              name: LINE_NAMES[line] ?? '',
+              perCpu: kernel.board.counts.map((counts) => counts[line] ?? 0),
+            },
+          ],
     ),
     pressure: { ...emptyFrame().pressure, memory: viewMemoryPressure(kernel) },
     loads: [...kernel.sched.loadAverages],
   };
 }
 
-const LINE_NAMES: Readonly<Record<number, string>> = { 0: 'timer', 1: 'keyboard', 4: 'ttyS0', 8: 'rtc', 10: 'vda', 11: 'vdb' };
+const LINE_NAMES: Readonly<Record<number, string>> = {
+  0: 'timer',
+  1: 'keyboard',
+  4: 'ttyS0',
+  8: 'rtc',
+  10: 'vda',
+  11: 'vdb',
+};
 
 const mutable = (memory: ReturnType<typeof viewMemory>): TelemetryFrame['memory'] => ({
   ...memory, buddy: [...memory.buddy], slabs: memory.slabs.map((slab) => ({ ...slab })),
 }); // prettier-ignore
 
 /** Histograms count by powers of two of µs; the frame's count by powers of two of ns: 1 µs is 2^10 ns, to 2.4 %. */
-const asNsBuckets = (byMicroseconds: readonly number[]): number[] => [...Array.from({ length: 10 }, () => 0), ...byMicroseconds];
+const asNsBuckets = (byMicroseconds: readonly number[]): number[] => [
+  ...Array.from({ length: 10 }, () => 0),
+  ...byMicroseconds,
+];
 
 function takeSlices(kernel: Kernel, telemetry: Telemetry): TelemetryFrame['slices'] {
   const slices = kernel.recorder.slices ?? [];

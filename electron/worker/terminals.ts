@@ -20,14 +20,33 @@ export interface TerminalList {
 }
 
 /** `$?` for a wait status. */
-export const exitCodeOf = (waitStatus: number): number => ((waitStatus & 0x7f) === 0 ? (waitStatus >> 8) & 0xff : 128 + (waitStatus & 0x7f));
+export const exitCodeOf = (waitStatus: number): number =>
+  (waitStatus & 0x7f) === 0 ? (waitStatus >> 8) & 0xff : 128 + (waitStatus & 0x7f);
 
 export function listTerminals(list: TerminalList): Terminal[] {
-  const consoles = consoleNames(list.machine.engine.kernel).map((name) => ({ terminal: name, title: name, kind: 'tty' as const, ended: null }));
-  return [...consoles, ...[...list.execs].map(([terminal, exec]) => ({ terminal, title: exec.title, kind: 'exec' as const, ended: exec.ended }))];
+  const consoles = consoleNames(list.machine.engine.kernel).map((name) => ({
+    terminal: name,
+    title: name,
+    kind: 'tty' as const,
+    ended: null,
+  }));
+  return [
+    ...consoles,
+    ...[...list.execs].map(([terminal, exec]) => ({
+      terminal,
+      title: exec.title,
+      kind: 'exec' as const,
+      ended: exec.ended,
+    })),
+  ];
 }
 
-export function openTerminal(list: TerminalList, terminal: string, columns: number, rows: number): { terminal: Terminal; backlog: Uint8Array } {
+export function openTerminal(
+  list: TerminalList,
+  terminal: string,
+  columns: number,
+  rows: number,
+): { terminal: Terminal; backlog: Uint8Array } {
   const found = listTerminals(list).find((one) => one.terminal === terminal);
   if (found === undefined) throw new ProtocolError('not-found', `There is no terminal "${terminal}".`);
   const backlog = recentOutput(list.machine.engine.kernel, terminal);
@@ -38,7 +57,14 @@ export function openTerminal(list: TerminalList, terminal: string, columns: numb
 /** Runs a command on a new pty; says when it has ended. */
 export function execOnTerminal(
   list: TerminalList,
-  spec: { argv: readonly string[]; user: string; directory: string; columns: number; rows: number; title: string },
+  spec: {
+    argv: readonly string[];
+    user: string;
+    directory: string;
+    columns: number;
+    rows: number;
+    title: string;
+  },
 ): Terminal {
   const { machine } = list;
   const command = startCommand(machine, {
@@ -46,7 +72,12 @@ export function execOnTerminal(
     terminal: { columns: spec.columns, rows: spec.rows },
   }); // prettier-ignore
   const name = terminalOfCommand(machine.engine.kernel, command.id);
-  if (name === undefined) throw new ProtocolError('failed', 'The machine gave no terminal.', 'Close terminals that are not needed.');
+  if (name === undefined)
+    throw new ProtocolError(
+      'failed',
+      'The machine gave no terminal.',
+      'Close terminals that are not needed.',
+    );
   const exec: ExecTerminal = { title: spec.title, ended: null };
   list.execs.set(name, exec);
   const changed = (): Terminal => ({ terminal: name, title: exec.title, kind: 'exec', ended: exec.ended });

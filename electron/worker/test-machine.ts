@@ -28,7 +28,8 @@ function overlay(base: DiskBackend, written: Map<number, Uint8Array>): OverlayDi
       return bytes;
     },
     writeBlocks(first, bytes) {
-      for (let at = 0; at < bytes.length; at += BLOCK) written.set(first + at / BLOCK, bytes.slice(at, at + BLOCK));
+      for (let at = 0; at < bytes.length; at += BLOCK)
+        written.set(first + at / BLOCK, bytes.slice(at, at + BLOCK));
     },
     flush: () => undefined,
   };
@@ -68,7 +69,8 @@ function doorFor(simulation: () => Simulation, disks: HostDoor['disks']): HostDo
   return {
     disks,
     terminalOutput: () => undefined,
-    commandOutput: (_id, _stream, bytes) => void (simulation().output += Buffer.from(bytes).toString('latin1')),
+    commandOutput: (_id, _stream, bytes) =>
+      void (simulation().output += Buffer.from(bytes).toString('latin1')),
     commandExited: (_id, status) => void (simulation().exitStatus = status),
     requestDone: () => undefined,
   };
@@ -81,16 +83,35 @@ export interface SimulationOptions {
 }
 
 /** A machine that will run one command after it has booted, every trace event hashed. */
-export function simulate(base: SimulationBase, { seed = 1, cpus = 2, command }: SimulationOptions): Simulation {
-  const disks = { vda: overlay(base.file.disk('vda'), new Map()), vdb: overlay(base.file.disk('vdb'), new Map()) };
-  const simulation: Simulation = { kernel: undefined as unknown as Kernel, disks, output: '', exitStatus: null };
+export function simulate(
+  base: SimulationBase,
+  { seed = 1, cpus = 2, command }: SimulationOptions,
+): Simulation {
+  const disks = {
+    vda: overlay(base.file.disk('vda'), new Map()),
+    vdb: overlay(base.file.disk('vdb'), new Map()),
+  };
+  const simulation: Simulation = {
+    kernel: undefined as unknown as Kernel,
+    disks,
+    output: '',
+    exitStatus: null,
+  };
   const door = doorFor(() => simulation, disks);
   const config = {
     cpuCount: cpus, memoryBytes: 128 * 2 ** 20, swapBytes: 64 * 2 ** 20, seed, diskProfile: 'ssd' as const,
     commandLine: 'root=/dev/vda rw console=tty1', hostname: 'ringside',
   }; // prettier-ignore
   simulation.kernel = powerOn({ ...config, wallBaseNs: 1_767_225_600e9, hashTrace: true }, door);
-  const input: MachineInput = { kind: 'command', id: 1, argv: command, environment: [], user: 'root', directory: '', terminal: null };
+  const input: MachineInput = {
+    kind: 'command',
+    id: 1,
+    argv: command,
+    environment: [],
+    user: 'root',
+    directory: '',
+    terminal: null,
+  };
   applyInput(simulation.kernel, input, 0);
   applyInput(simulation.kernel, { kind: 'command-end', id: 1 }, 0);
   return simulation;
@@ -106,13 +127,23 @@ export function runSimulation(simulation: Simulation, mostSteps = Infinity): num
 export const hashOf = (simulation: Simulation): string => traceHash(simulation.kernel);
 
 /** A copy of the machine made as a machine file would make it: through bytes, with nothing shared and no cache kept. */
-export function thawedCopy(base: SimulationBase, { kernel, disks, output, exitStatus }: Simulation): Simulation {
+export function thawedCopy(
+  base: SimulationBase,
+  { kernel, disks, output, exitStatus }: Simulation,
+): Simulation {
   const frozen = freeze(kernel);
   const state = deserialize(serialize(frozen.state)) as KernelState;
   const { machine, ram } = blankMachine(state.config);
   ram.set(frozen.ram);
-  const copies = Object.fromEntries(Object.entries(disks).map(([name, disk]) => [name, overlay(base.file.disk(name), new Map(disk.written))]));
+  const copies = Object.fromEntries(
+    Object.entries(disks).map(([name, disk]) => [name, overlay(base.file.disk(name), new Map(disk.written))]),
+  );
   const copy: Simulation = { kernel: undefined as unknown as Kernel, disks: copies, output, exitStatus };
-  copy.kernel = thaw(machine, state, frozen.cpus, doorFor(() => copy, copies));
+  copy.kernel = thaw(
+    machine,
+    state,
+    frozen.cpus,
+    doorFor(() => copy, copies),
+  );
   return copy;
 }

@@ -38,7 +38,13 @@ const SEARCH_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin
 
 export function startHostCommand(kernel: Kernel, command: HostCommand): void {
   kernel.host.commands.set(command.id, command);
-  const progress: CommandProgress = { id: command.id, user: null, passwd: { bytes: new Uint8Array(0), length: 0 }, tried: 0, failure: ENOENT };
+  const progress: CommandProgress = {
+    id: command.id,
+    user: null,
+    passwd: { bytes: new Uint8Array(0), length: 0 },
+    tried: 0,
+    failure: ENOENT,
+  };
   const task = startKernelThread(kernel, 'host-command', 'khost', progress);
   task.process.hostCommand = command.id;
   task.process.sid = task.process.pid;
@@ -53,7 +59,10 @@ kernelThreads['host-command'] = (kernel: Kernel, task: Task): number => {
   if (!kernel.host.booted) return sleepOn(kernel, task, kernel.host.bootWait, 'host_boot');
   if (progress.user === null) {
     const user = findUser(kernel, task, command.user, progress.passwd);
-    if (failed(user)) return user === BLOCKED ? BLOCKED : giveUp(kernel, task, command, `there is no user ${command.user}`, 126);
+    if (failed(user))
+      return user === BLOCKED
+        ? BLOCKED
+        : giveUp(kernel, task, command, `there is no user ${command.user}`, 126);
     progress.user = user;
   }
   if (task.files.open.length === 0) {
@@ -61,18 +70,33 @@ kernelThreads['host-command'] = (kernel: Kernel, task: Task): number => {
     if (failed(opened)) return opened === BLOCKED ? BLOCKED : exitGroup(kernel, task, 126 << 8);
   }
   const moved = enterDirectory(kernel, task, command, progress.user);
-  if (failed(moved)) return moved === BLOCKED ? BLOCKED : giveUp(kernel, task, command, `there is no directory ${command.directory}`, 126);
+  if (failed(moved))
+    return moved === BLOCKED
+      ? BLOCKED
+      : giveUp(kernel, task, command, `there is no directory ${command.directory}`, 126);
   return execute(kernel, task, command, progress, progress.user);
 };
 
-function execute(kernel: Kernel, task: Task, command: HostCommand, progress: CommandProgress, user: PasswdUser): number {
+function execute(
+  kernel: Kernel,
+  task: Task,
+  command: HostCommand,
+  progress: CommandProgress,
+  user: PasswdUser,
+): number {
   const [name = ''] = command.argv;
   const candidates = name.includes('/') ? [name] : SEARCH_PATH.map((folder) => `${folder}/${name}`);
   takeOn(task, user);
   for (; progress.tried < candidates.length; progress.tried++) {
     const path = candidates[progress.tried] ?? '';
     const result = execTask(kernel, task, {
-      path, base: null, file: null, noFollow: false, argv: command.argv, envp: environmentOf(command, user), shownName: path,
+      path,
+      base: null,
+      file: null,
+      noFollow: false,
+      argv: command.argv,
+      envp: environmentOf(command, user),
+      shownName: path,
     });
     if (!failed(result)) return 0;
     if (result === BLOCKED) return BLOCKED;
@@ -80,14 +104,31 @@ function execute(kernel: Kernel, task: Task, command: HostCommand, progress: Com
     if (result !== ENOENT && result !== ENOTDIR && result !== EACCES) break;
   }
   const isMissing = progress.failure === (ENOENT as number);
-  return giveUp(kernel, task, command, isMissing ? `${name}: not found` : `${name}: cannot be run (error ${-progress.failure})`, isMissing ? 127 : 126);
+  return giveUp(
+    kernel,
+    task,
+    command,
+    isMissing ? `${name}: not found` : `${name}: cannot be run (error ${-progress.failure})`,
+    isMissing ? 127 : 126,
+  );
 }
 
 function takeOn(task: Task, user: PasswdUser): void {
   const { uid, gid, groups } = user;
   const old = task.credentials;
   if (old.uid === uid && old.gid === gid) return;
-  const changed = { ...old, uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid, groups };
+  const changed = {
+    ...old,
+    uid,
+    euid: uid,
+    suid: uid,
+    fsuid: uid,
+    gid,
+    egid: gid,
+    sgid: gid,
+    fsgid: gid,
+    groups,
+  };
   task.credentials = afterUidChange(old, changed);
 }
 
@@ -99,7 +140,12 @@ function environmentOf(command: HostCommand, user: PasswdUser): string[] {
   return [...standard.filter((entry) => !given.has(entry.split('=', 1)[0])), ...command.environment];
 }
 
-function enterDirectory(kernel: Kernel, task: Task, command: HostCommand, user: PasswdUser): number | Failure {
+function enterDirectory(
+  kernel: Kernel,
+  task: Task,
+  command: HostCommand,
+  user: PasswdUser,
+): number | Failure {
   const wanted = command.directory === '' ? user.home : command.directory;
   const path = walkPath(kernel, task, null, wanted, { follow: true });
   if (failed(path)) return command.directory === '' && path !== BLOCKED ? 0 : path;
@@ -119,7 +165,14 @@ function openStdio(kernel: Kernel, task: Task, command: HostCommand): number | F
     return 0;
   }
   for (const stream of ['stdin', 'stdout', 'stderr']) {
-    const file = newAnonymousFile(kernel, stream === 'stdin' ? 'host-input' : 'host-output', { id: command.id, stream }, stream === 'stdin' ? O.RDONLY : O.WRONLY, 'fifo', 'pipe');
+    const file = newAnonymousFile(
+      kernel,
+      stream === 'stdin' ? 'host-input' : 'host-output',
+      { id: command.id, stream },
+      stream === 'stdin' ? O.RDONLY : O.WRONLY,
+      'fifo',
+      'pipe',
+    );
     if (failed(file)) return file;
     installFile(kernel, task, file, false);
   }
@@ -145,7 +198,8 @@ interface HostStream {
   readonly stream: 'stdin' | 'stdout' | 'stderr';
 }
 
-const commandOf = (kernel: Kernel, file: OpenFile): HostCommand | undefined => kernel.host.commands.get((file.data as HostStream).id);
+const commandOf = (kernel: Kernel, file: OpenFile): HostCommand | undefined =>
+  kernel.host.commands.get((file.data as HostStream).id);
 
 const hostInput: FileOperations = {
   stream: true,
@@ -188,4 +242,3 @@ const hostOutput: FileOperations = {
 
 fileOperations['host-input'] = hostInput;
 fileOperations['host-output'] = hostOutput;
-

@@ -27,7 +27,13 @@ export interface ReadProgress {
 const CHUNK = 32_768;
 
 /** The whole of a file of at most `maxBytes`. BLOCKED keeps what was read in `progress`: call again. */
-export function readWholeFile(kernel: Kernel, task: Task, path: string, maxBytes: number, progress: ReadProgress): Uint8Array | Failure {
+export function readWholeFile(
+  kernel: Kernel,
+  task: Task,
+  path: string,
+  maxBytes: number,
+  progress: ReadProgress,
+): Uint8Array | Failure {
   const file = openPath(kernel, task, null, path, O.RDONLY | O.NONBLOCK);
   if (failed(file)) return file;
   try {
@@ -57,7 +63,12 @@ function append(progress: ReadProgress, bytes: Uint8Array): void {
 const PASSWD_BYTES = 1 << 20;
 
 /** The user of a name in the guest's /etc/passwd; root is there even without the file. */
-export function findUser(kernel: Kernel, task: Task, name: string, progress: ReadProgress): PasswdUser | Failure {
+export function findUser(
+  kernel: Kernel,
+  task: Task,
+  name: string,
+  progress: ReadProgress,
+): PasswdUser | Failure {
   const bytes = readWholeFile(kernel, task, '/etc/passwd', PASSWD_BYTES, progress);
   if (failed(bytes)) return bytes === ENOENT && name === 'root' ? ROOT : bytes;
   for (const line of latin1(bytes).split('\n')) {

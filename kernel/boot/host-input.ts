@@ -39,7 +39,8 @@ export function applyInput(kernel: Kernel, input: MachineInput, atNs: number): v
   if (kernel.powerState !== 'on') return;
   kernel.trap.steps++;
   kernel.cpu = 0;
-  if (idleUntilNs(kernel) !== -Infinity) leaveIdle(kernel, runQueueOf(kernel, 0), Math.max(atNs, machineNs(kernel)));
+  if (idleUntilNs(kernel) !== -Infinity)
+    leaveIdle(kernel, runQueueOf(kernel, 0), Math.max(atNs, machineNs(kernel)));
   switch (input.kind) {
     case 'terminal':
       terminalInput(kernel, input.terminal, input.bytes);
@@ -76,7 +77,10 @@ export function applyInput(kernel: Kernel, input: MachineInput, atNs: number): v
   }
 }
 
-function feedCommand(kernel: Kernel, input: Extract<MachineInput, { kind: 'command-input' | 'command-end' }>): void {
+function feedCommand(
+  kernel: Kernel,
+  input: Extract<MachineInput, { kind: 'command-input' | 'command-end' }>,
+): void {
   const command = kernel.host.commands.get(input.id);
   if (command === undefined) return;
   if (input.kind === 'command-end') command.inputEnded = true;
@@ -89,7 +93,16 @@ const SI_KERNEL = 0x80;
 function sendHostSignal(kernel: Kernel, pid: number, signal: number): void {
   const process = kernel.tasks.get(pid)?.process;
   if (process === undefined || signal < 1 || signal > 64) return;
-  signalProcess(kernel, process, { signal, code: SI_KERNEL, errno: 0, pid: 0, uid: 0, status: 0, address: 0, value: 0n });
+  signalProcess(kernel, process, {
+    signal,
+    code: SI_KERNEL,
+    errno: 0,
+    pid: 0,
+    uid: 0,
+    status: 0,
+    address: 0,
+    value: 0n,
+  });
 }
 
 /** The terminal on which a host command runs; undefined when there is no such command, '' for pipes. */

@@ -31,7 +31,10 @@ kernelThreads['host-requests'] = (kernel: Kernel, task: Task): number => {
   const result = answer(kernel, task, request);
   if (result === BLOCKED) return BLOCKED;
   kernel.host.requests.shift();
-  kernel.door.requestDone(request.id, typeof result === 'number' && failed(result) ? { errno: errnoNames.get(-result) ?? 'EIO' } : result);
+  kernel.door.requestDone(
+    request.id,
+    typeof result === 'number' && failed(result) ? { errno: errnoNames.get(-result) ?? 'EIO' } : result,
+  );
   return 0;
 };
 
@@ -67,7 +70,11 @@ function answer(kernel: Kernel, task: Task, request: HostRequest): unknown {
       const entry = entryOf(kernel, task, ask.path, '');
       if (failed(entry)) return entry;
       const isDirectory = entry.kind === 'directory';
-      return done(isDirectory ? removeDirectory(kernel, task, null, ask.path) : removeFile(kernel, task, null, ask.path));
+      return done(
+        isDirectory
+          ? removeDirectory(kernel, task, null, ask.path)
+          : removeFile(kernel, task, null, ask.path),
+      );
     }
   }
 }
@@ -93,7 +100,17 @@ function entryAt(kernel: Kernel, task: Task, place: Path, path: string, name: st
     if (end === BLOCKED) return BLOCKED;
     opensAsDirectory = !failed(end) && end.dentry.inode?.kind === 'directory';
   }
-  return { name, kind: inode.kind, size: stat.size, mode: inode.mode, uid: inode.uid, gid: inode.gid, mtimeNs: inode.mtimeNs, target, opensAsDirectory };
+  return {
+    name,
+    kind: inode.kind,
+    size: stat.size,
+    mode: inode.mode,
+    uid: inode.uid,
+    gid: inode.gid,
+    mtimeNs: inode.mtimeNs,
+    target,
+    opensAsDirectory,
+  };
 }
 
 /** A directory of more entries than this is listed in part. */
@@ -104,9 +121,12 @@ function listDirectory(kernel: Kernel, task: Task, path: string): { entries: Gue
   if (failed(file)) return file;
   try {
     const entries: GuestEntry[] = [];
-    for (let position = 0; entries.length < MOST_ENTRIES; ) {
+    for (let position = 0; entries.length < MOST_ENTRIES;) {
       const read = operationsOf(file).readDirectory ?? undefined;
-      const part = read !== undefined ? read(kernel, file, position, 200) : (inodeOperations[file.inode.fs]?.readDirectory?.(kernel, file.inode, position, 200) ?? []);
+      const part =
+        read !== undefined
+          ? read(kernel, file, position, 200)
+          : (inodeOperations[file.inode.fs]?.readDirectory?.(kernel, file.inode, position, 200) ?? []);
       if (failed(part)) return part;
       if (part.length === 0) break;
       for (const { name, next } of part) {
@@ -131,8 +151,17 @@ interface WriteProgress {
 
 const CHUNK = 32_768;
 
-function writeWhole(kernel: Kernel, task: Task, request: HostRequest, ask: Extract<HostAsk, { kind: 'write' }>): unknown {
-  const progress = (request.data ??= { opened: false, written: 0, passwd: { bytes: new Uint8Array(0), length: 0 } }) as WriteProgress;
+function writeWhole(
+  kernel: Kernel,
+  task: Task,
+  request: HostRequest,
+  ask: Extract<HostAsk, { kind: 'write' }>,
+): unknown {
+  const progress = (request.data ??= {
+    opened: false,
+    written: 0,
+    passwd: { bytes: new Uint8Array(0), length: 0 },
+  }) as WriteProgress;
   const flags = O.WRONLY | O.CREAT | (progress.opened ? 0 : O.TRUNC);
   const file = openPath(kernel, task, null, ask.path, flags, ask.mode);
   if (failed(file)) return file;
@@ -151,7 +180,13 @@ function writeWhole(kernel: Kernel, task: Task, request: HostRequest, ask: Extra
 }
 
 /** Hands a new file to its owner. */
-function giveTo(kernel: Kernel, task: Task, request: HostRequest, path: string, owner: string): object | Failure {
+function giveTo(
+  kernel: Kernel,
+  task: Task,
+  request: HostRequest,
+  path: string,
+  owner: string,
+): object | Failure {
   if (owner === 'root') return {};
   const kept = request.data as Partial<WriteProgress> | null;
   const user = findUser(kernel, task, owner, kept?.passwd ?? { bytes: new Uint8Array(0), length: 0 });

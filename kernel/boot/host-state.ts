@@ -45,7 +45,13 @@ export type HostAsk =
   | { readonly kind: 'list'; readonly path: string }
   | { readonly kind: 'stat'; readonly path: string }
   | { readonly kind: 'read'; readonly path: string; readonly maxBytes: number }
-  | { readonly kind: 'write'; readonly path: string; readonly bytes: Uint8Array; readonly mode: number; readonly owner: string }
+  | {
+      readonly kind: 'write';
+      readonly path: string;
+      readonly bytes: Uint8Array;
+      readonly mode: number;
+      readonly owner: string;
+    }
   | { readonly kind: 'mkdir'; readonly path: string; readonly owner: string }
   | { readonly kind: 'rename'; readonly path: string; readonly to: string }
   | { readonly kind: 'remove'; readonly path: string };
@@ -61,4 +67,11 @@ export interface HostState {
   lastCommand: number;
 }
 
-export const newHostState = (): HostState => ({ commands: new Map(), requests: [], asked: newWaitQueue(), booted: false, bootWait: newWaitQueue(), lastCommand: 0 });
+export const newHostState = (): HostState => ({
+  commands: new Map(),
+  requests: [],
+  asked: newWaitQueue(),
+  booted: false,
+  bootWait: newWaitQueue(),
+  lastCommand: 0,
+});

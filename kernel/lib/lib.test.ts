@@ -1,13 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { get64, getSigned64, latin1, bytesOfLatin1, put32, put64, get32, getBig64, putBig64 } from './bytes.ts';
+import {
+  get64,
+  getSigned64,
+  latin1,
+  bytesOfLatin1,
+  put32,
+  put64,
+  get32,
+  getBig64,
+  putBig64,
+} from './bytes.ts';
 import { newRandom, random32, randomBelow, randomFill } from './random.ts';
 
 describe('bytes', () => {
-  it.each([0, 1, -1, 2 ** 32, -(2 ** 32) - 5, 2 ** 53 - 1, -(2 ** 53) + 1, 0x8000_0000])('carries %d in 64 bits', (value) => {
-    const bytes = new Uint8Array(8);
-    put64(bytes, 0, value);
-    expect(getSigned64(bytes, 0)).toBe(value);
-  });
+  it.each([0, 1, -1, 2 ** 32, -(2 ** 32) - 5, 2 ** 53 - 1, -(2 ** 53) + 1, 0x8000_0000])(
+    'carries %d in 64 bits',
+    (value) => {
+      const bytes = new Uint8Array(8);
+      put64(bytes, 0, value);
+      expect(getSigned64(bytes, 0)).toBe(value);
+    },
+  );
   it('reads unsigned numbers', () => {
     const bytes = new Uint8Array(8).fill(0xff);
     expect(get32(bytes, 0)).toBe(0xffff_ffff);

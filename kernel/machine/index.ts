@@ -9,7 +9,7 @@ export {
 } from './memory.ts'; // prettier-ignore
 export {
   CONTEXT_BYTES, contextRegister, contextRegisterBig, loadContext, newContext, readRegister, readRegisterBig,
-  readRegisterSigned, saveContext, setContextRegister, setContextRegisterBig, writeRegister, writeRegisterBig,
+  readRegisterSigned, saveContext, setContextRegister, writeRegister, writeRegisterBig,
 } from './registers.ts'; // prettier-ignore
 export { FXSAVE_BYTES, loadFxsave, saveFxsave } from './fxsave.ts';
 export { disassemble, freezeCpus, instructionCoverage, thawCpus } from './inspect.ts';

@@ -11,7 +11,6 @@
 export const PAGE_BYTES = 4096;
 export const CPU_BASE = 0x1_0000;
 export const CPU_STRIDE = 0x1_0000;
-export const CPUS_MAX = 16;
 export const FRAME_CODE_BASE = 0x20_0000;
 export const CODE_BASE = 0x40_0000;
 export const CODE_INDEX_BYTES = PAGE_BYTES * 2;

@@ -141,6 +141,3 @@ export function contextRegisterBig(saved: Uint8Array, register: RegisterNumber):
 export function setContextRegister(saved: Uint8Array, register: RegisterNumber, value: number): void {
   write64(viewOf(saved), offsetOf(register), value);
 }
-export function setContextRegisterBig(saved: Uint8Array, register: RegisterNumber, value: bigint): void {
-  viewOf(saved).setBigUint64(offsetOf(register), BigInt.asUintN(64, value), true);
-}

@@ -22,7 +22,7 @@ import { currentTask, waitOnPage, wakePage } from './waiting.ts';
 import { checkRefault } from './workingset.ts';
 import { armFlusher, throttleWriter } from './write-back.ts';
 
-export { finishWrite, writeBackSpace } from './write-back.ts';
+export { finishWrite } from './write-back.ts';
 
 type ReadAhead = OpenFile['readAhead'];
 /** 'around': a fault in a map without a reading history. */

@@ -32,14 +32,6 @@ export function declareSlabCaches(memory: MemoryState): void {
     memory.slabs.set(name, newCache(name, objectBytes, order));
 }
 
-/** A cache as kmem_cache_create makes it; the order is the smallest that wastes at most an eighth. */
-export function createSlabCache(memory: MemoryState, name: string, objectBytes: number): void {
-  if (memory.slabs.has(name)) return;
-  let order = 0;
-  while (order < 3 && (4096 << order) % objectBytes > (4096 << order) / 8) order++;
-  memory.slabs.set(name, newCache(name, objectBytes, order));
-}
-
 const newCache = (name: string, objectBytes: number, order: number): SlabCache => ({
   name, objectBytes, order, objectsPerSlab: Math.min(SLOTS_PER_FRAME, Math.floor((4096 << order) / objectBytes)),
   slabs: new Map(), partial: new Set(), activeObjects: 0, emptySlabs: 0,

@@ -1,6 +1,5 @@
 // What /proc and the lab show of memory: figures computed from MemoryState, in Linux's words.
 import type { Kernel } from '../state.ts';
-import type { AddressSpace } from './address-space.ts';
 import { commitLimit } from './map.ts';
 import { LRU, MAX_ORDER, OWNER, ownerNames, PG, type OwnerKind } from './memory-state.ts';
 import type { Mm, Vma } from './mm.ts';
@@ -9,7 +8,6 @@ import { swapCount } from './swap.ts';
 import { loadWord } from './physical.ts';
 import { PTE } from '../machine/index.ts';
 import { dirtyLimits } from './write-back.ts';
-import { isSwapBacked } from './cache-pages.ts';
 
 interface PageCounts {
   readonly byOwner: Record<OwnerKind, number>;
@@ -293,34 +291,8 @@ function usageOf(kernel: Kernel, mm: Mm, vma: Vma): Record<string, number> {
   }; // prettier-ignore
 }
 
-/** The frame map: an OWNER number for each frame (ownerNames gives their names). A copy. */
-export function frameOwners(kernel: Kernel): Uint8Array {
-  return kernel.memory.owner.slice();
-}
-
 /** Whether a frame's content matters: a snapshot may leave out the others. */
 export function isFrameInUse(kernel: Kernel, frame: number): boolean {
   const owner = kernel.memory.owner[frame] ?? 0;
   return owner !== OWNER.free && owner !== OWNER.kept;
-}
-
-export interface CachedFile {
-  readonly space: AddressSpace;
-  readonly pages: number;
-  readonly dirty: number;
-  readonly mappedBy: number;
-}
-
-/** The page cache by file, the largest first. */
-export function cachedFiles(kernel: Kernel, most: number): CachedFile[] {
-  const files = [...kernel.memory.spaces.values()].filter(
-    (space) => !isSwapBacked(space) && space.pages.size > 0,
-  );
-  files.sort((a, b) => b.pages.size - a.pages.size || a.id - b.id);
-  return files.slice(0, most).map((space) => ({
-    space,
-    pages: space.pages.size,
-    dirty: space.dirty.size,
-    mappedBy: space.mappers.size,
-  }));
 }

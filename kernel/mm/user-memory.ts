@@ -5,7 +5,7 @@ import { BLOCKED, EFAULT, ENAMETOOLONG, failed, type Failure } from '../abi/errn
 import { USER_END } from '../abi/mman.ts';
 import { get32, latin1 } from '../lib/bytes.ts';
 import {
-  copyPhysical, fillPhysical, load16, load32, load64Big, load8, PTE, readBytes, store16, store32, store64, store64Big, store8,
+  fillPhysical, load32, load64Big, load8, PTE, readBytes, store32, store64, store64Big, store8,
   viewBytes, writeBytes,
 } from '../machine/index.ts'; // prettier-ignore
 import type { Task } from '../sched/task.ts';
@@ -154,49 +154,6 @@ export function writeUser(kernel: Kernel, task: Task, address: number, bytes: Ui
   return task.mm === null ? EFAULT : writeMm(kernel, task, task.mm, address, bytes);
 }
 
-/** From RAM (a page-cache frame, a pipe's) to user memory without a buffer between. */
-export function copyToUser(
-  kernel: Kernel,
-  task: Task,
-  address: number,
-  physical: number,
-  length: number,
-): number | Failure {
-  if (task.mm === null) return EFAULT;
-  const resolved = resolveRange(kernel, task, task.mm, address, length, 'write');
-  if (failed(resolved)) return resolved;
-  for (let i = 0, from = physical; i < pieces.length; i += 2) {
-    const size = pieces[i + 1] ?? 0;
-    copyPhysical(kernel.machine, pieces[i] ?? 0, from, size);
-    from += size;
-  }
-  return length;
-}
-
-/** From user memory to RAM. */
-export function copyFromUser(
-  kernel: Kernel,
-  task: Task,
-  address: number,
-  physical: number,
-  length: number,
-): number | Failure {
-  if (task.mm === null) return EFAULT;
-  const resolved = resolveRange(kernel, task, task.mm, address, length, 'read');
-  if (failed(resolved)) return resolved;
-  for (let i = 0, to = physical; i < pieces.length; i += 2) {
-    const size = pieces[i + 1] ?? 0;
-    copyPhysical(kernel.machine, to, pieces[i] ?? 0, size);
-    to += size;
-  }
-  return length;
-}
-
-/** Zeroes user memory (read from /dev/zero, the end of .bss). */
-export function clearUser(kernel: Kernel, task: Task, address: number, length: number): number | Failure {
-  return task.mm === null ? EFAULT : clearMm(kernel, task, task.mm, address, length);
-}
-
 export function clearMm(
   kernel: Kernel,
   task: Task | null,
@@ -261,15 +218,6 @@ export function loadUser8(kernel: Kernel, task: Task, address: number): number |
   return failed(physical) ? physical : load8(kernel.machine, physical);
 }
 
-export function loadUser16(kernel: Kernel, task: Task, address: number): number | Failure {
-  if (fitsPage(address, 2)) {
-    const physical = userPhysical(kernel, task, address, 'read');
-    return failed(physical) ? physical : load16(kernel.machine, physical);
-  }
-  const bytes = readUser(kernel, task, address, 2);
-  return failed(bytes) ? bytes : (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8);
-}
-
 /** Unsigned 32 bits. */
 export function loadUser32(kernel: Kernel, task: Task, address: number): number | Failure {
   if (fitsPage(address, 4)) {
@@ -301,10 +249,6 @@ export function storeUser8(kernel: Kernel, task: Task, address: number, value: n
   if (failed(physical)) return physical;
   store8(kernel.machine, physical, value);
   return 0;
-}
-
-export function storeUser16(kernel: Kernel, task: Task, address: number, value: number): number | Failure {
-  return storeUserWith(kernel, task, address, 2, (physical) => store16(kernel.machine, physical, value));
 }
 
 export function storeUser32(kernel: Kernel, task: Task, address: number, value: number): number | Failure {

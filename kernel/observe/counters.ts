@@ -18,8 +18,20 @@ export function readCounters(kernel: Kernel): Counter[] {
   const memory = viewMemory(kernel);
   const swap = viewSwap(kernel);
   const vm = kernel.memory.counters;
-  const rate = (group: string, unit: string, name: string, value: number): Counter => ({ name, group, unit, kind: 'rate', value });
-  const level = (group: string, unit: string, name: string, value: number): Counter => ({ name, group, unit, kind: 'level', value });
+  const rate = (group: string, unit: string, name: string, value: number): Counter => ({
+    name,
+    group,
+    unit,
+    kind: 'rate',
+    value,
+  });
+  const level = (group: string, unit: string, name: string, value: number): Counter => ({
+    name,
+    group,
+    unit,
+    kind: 'level',
+    value,
+  });
   const counters: Counter[] = [];
   viewCpus(kernel).forEach((cpu, i) => {
     counters.push(

@@ -38,7 +38,8 @@ const viewOf = (task: Task): QueuedTaskView => ({
 /** Waiting tasks, first to run first as far as their class orders them. */
 function waitingTasks(queue: RunQueue): Task[] {
   const waiting: Task[] = [];
-  for (const [name, schedulingClass] of schedulingClasses) waiting.push(...schedulingClass.waiting(queue.queues[name]));
+  for (const [name, schedulingClass] of schedulingClasses)
+    waiting.push(...schedulingClass.waiting(queue.queues[name]));
   return waiting;
 }
 
@@ -47,7 +48,10 @@ export function viewCpus(kernel: Kernel, nowNs = machineNs(kernel)): CpuView[] {
   return kernel.sched.runQueues.map((queue) => {
     const { times } = queue;
     const waiting = waitingTasks(queue);
-    const openIdleNs = queue.current === null && queue.waiting === 0 ? Math.max(0, nowNs - (kernel.time.cpuNs[queue.cpu] ?? 0)) : 0;
+    const openIdleNs =
+      queue.current === null && queue.waiting === 0
+        ? Math.max(0, nowNs - (kernel.time.cpuNs[queue.cpu] ?? 0))
+        : 0;
     return {
       userNs: times.user, niceNs: times.nice, systemNs: times.system, irqNs: times.irq, softirqNs: times.softirq, iowaitNs: times.iowait,
       idleNs: times.idle + openIdleNs, contextSwitches: queue.contextSwitches, migrationsIn: queue.migrationsIn,
@@ -60,7 +64,8 @@ export function viewCpus(kernel: Kernel, nowNs = machineNs(kernel)): CpuView[] {
 /** Run-queue latencies of all CPUs: entry i counts those from 2^i to 2^(i+1) µs. */
 export function runQueueLatency(kernel: Kernel): number[] {
   const sums = Array.from({ length: 32 }, () => 0);
-  for (const queue of kernel.sched.runQueues) queue.latencyHistogram.forEach((count, i) => (sums[i] = (sums[i] ?? 0) + count));
+  for (const queue of kernel.sched.runQueues)
+    queue.latencyHistogram.forEach((count, i) => (sums[i] = (sums[i] ?? 0) + count));
   return sums;
 }
 

@@ -45,7 +45,8 @@ function framesByOwner(kernel: Kernel): number[] {
 export function viewMemory(kernel: Kernel): MemoryView {
   const { memory } = kernel;
   const counts = framesByOwner(kernel);
-  const bytes = (...owners: readonly number[]): number => owners.reduce((sum, owner) => sum + (counts[owner] ?? 0), 0) * PAGE;
+  const bytes = (...owners: readonly number[]): number =>
+    owners.reduce((sum, owner) => sum + (counts[owner] ?? 0), 0) * PAGE;
   const lru = (list: number): number => (memory.lruPages[list] ?? 0) * PAGE;
   const anonymousBytes = bytes(OWNER.anon);
   const pageCacheBytes = bytes(OWNER.file, OWNER.shmem, OWNER.buffers);
@@ -92,7 +93,14 @@ export function viewSwap(kernel: Kernel): { totalBytes: number; usedBytes: numbe
 }
 
 /** Averages and totals as they were last brought up to date. */
-export function viewMemoryPressure(kernel: Kernel): { some10: number; some60: number; someNs: number; full10: number; full60: number; fullNs: number } {
+export function viewMemoryPressure(kernel: Kernel): {
+  some10: number;
+  some60: number;
+  someNs: number;
+  full10: number;
+  full60: number;
+  fullNs: number;
+} {
   const { some, full } = kernel.memory.psi;
   return {
     some10: some.averages[0], some60: some.averages[1], someNs: some.totalNs,
@@ -101,7 +109,10 @@ export function viewMemoryPressure(kernel: Kernel): { some10: number; some60: nu
 }
 
 /** What owns the frames, in at most `cells` equal parts: the most frequent owner of each, an index into `owners`. */
-export function frameMap(kernel: Kernel, cells: number): { framesPerCell: number; owners: string[]; map: Uint8Array } {
+export function frameMap(
+  kernel: Kernel,
+  cells: number,
+): { framesPerCell: number; owners: string[]; map: Uint8Array } {
   const { owner, frameCount } = kernel.memory;
   const framesPerCell = Math.max(1, Math.ceil(frameCount / cells));
   const map = new Uint8Array(Math.ceil(frameCount / framesPerCell));
@@ -128,18 +139,28 @@ export function cachedFiles(
     const { inode } = dentry;
     if (inode?.pages == null || inode.pages.pages.size === 0) continue;
     const { pages, dirty, writeback } = inode.pages;
-    rows.push({ dentry, sizeBytes: inode.size, cachedPages: pages.size, dirtyPages: dirty.size, writebackPages: writeback.size });
+    rows.push({
+      dentry,
+      sizeBytes: inode.size,
+      cachedPages: pages.size,
+      dirtyPages: dirty.size,
+      writebackPages: writeback.size,
+    });
   }
   rows.sort((a, b) => b.cachedPages - a.cachedPages);
   return rows.slice(0, limit).map(({ dentry, ...row }) => {
     let path = '';
-    for (let at: typeof dentry | null = dentry; at !== null && at.parent !== null; at = at.parent) path = `/${at.name}${path}`;
+    for (let at: typeof dentry | null = dentry; at !== null && at.parent !== null; at = at.parent)
+      path = `/${at.name}${path}`;
     return { path: path === '' ? '/' : path, ...row };
   });
 }
 
 /** The main figures of /proc/meminfo, in bytes, and every counter of /proc/vmstat. */
-export function memoryCounters(kernel: Kernel): { meminfo: { name: string; bytes: number }[]; vmstat: { name: string; value: number }[] } {
+export function memoryCounters(kernel: Kernel): {
+  meminfo: { name: string; bytes: number }[];
+  vmstat: { name: string; value: number }[];
+} {
   const view = viewMemory(kernel);
   const swap = viewSwap(kernel);
   const meminfo = [
@@ -152,4 +173,3 @@ export function memoryCounters(kernel: Kernel): { meminfo: { name: string; bytes
     vmstat: Object.entries(kernel.memory.counters).map(([name, value]) => ({ name, value })),
   };
 }
-

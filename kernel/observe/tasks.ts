@@ -32,8 +32,10 @@ export interface TaskView {
   readonly kernelThread: number;
 }
 
-const residentBytes = (mm: Mm | null): number => (mm === null ? 0 : (mm.rss.anon + mm.rss.file + mm.rss.shmem) * PAGE);
-const virtualBytes = (mm: Mm | null): number => (mm === null ? 0 : mm.vmas.reduce((sum, vma) => sum + vma.end - vma.start, 0));
+const residentBytes = (mm: Mm | null): number =>
+  mm === null ? 0 : (mm.rss.anon + mm.rss.file + mm.rss.shmem) * PAGE;
+const virtualBytes = (mm: Mm | null): number =>
+  mm === null ? 0 : mm.vmas.reduce((sum, vma) => sum + vma.end - vma.start, 0);
 
 function viewTask(task: Task): TaskView {
   const { sched, mm, process } = task;
@@ -54,9 +56,13 @@ const mask64 = (value: bigint): string => BigInt.asUintN(64, value).toString(16)
 /** General registers as they are now: in the CPU for a task that runs, else in its saved context. */
 function registersOf(kernel: Kernel, task: Task): Record<string, string> {
   const read = (register: RegisterNumber): number =>
-    task.sched.onCpu ? readRegister(kernel.machine, task.sched.cpu, register) : contextRegister(task.context, register);
+    task.sched.onCpu
+      ? readRegister(kernel.machine, task.sched.cpu, register)
+      : contextRegister(task.context, register);
   if (task.mm === null) return {};
-  return Object.fromEntries(Object.entries(REGISTER).map(([name, register]) => [name, hex64(read(register))]));
+  return Object.fromEntries(
+    Object.entries(REGISTER).map(([name, register]) => [name, hex64(read(register))]),
+  );
 }
 
 function pathOfFile(kernel: Kernel, file: OpenFile): string {

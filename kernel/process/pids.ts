@@ -1,17 +1,12 @@
 // Pids: the next free number above the last one, wrapping at pid_max (kernel/pid.c). A number is taken while a task, a
 // process group or a session bears it.
 import { EAGAIN, type Failure } from '../abi/errno.ts';
-import type { Task, Tid } from '../sched/task.ts';
+import type { Tid } from '../sched/task.ts';
 import { processes } from '../signal/groups.ts';
 import type { Kernel } from '../state.ts';
 
 /** After a wrap the numbers below are left to those that had them. */
 const RESERVED_PIDS = 300;
-
-/** The task with this tid; zombies included. */
-export function taskOf(kernel: Kernel, tid: Tid): Task | undefined {
-  return kernel.tasks.get(tid);
-}
 
 export function allocatePid(kernel: Kernel): Tid | Failure {
   const state = kernel.process;

@@ -1,15 +1,14 @@
 // Further files of each task: accounting, limits, scheduling, waiting, OOM (proc(5)).
+import { oomScore } from '../mm/oom.ts';
 import { EACCES, EINVAL, EPERM } from '../abi/errno.ts';
 import { CAP } from '../abi/capability.ts';
 import { policyNumbers } from '../abi/scheduling.ts';
 import { priorityOf } from '../sched/core.ts';
 import type { Task } from '../sched/task.ts';
-import type { Kernel } from '../state.ts';
 import { hasCapability } from './access.ts';
 import { threadsOfTask } from './processes.ts';
-import { residentPages } from './task-stat.ts';
 import { hex } from './text.ts';
-import { guard, procFile, taskFile, type Subject } from './tree.ts';
+import { guard, procFile, taskFile } from './tree.ts';
 
 function ioText(tasks: readonly Task[]): string {
   const sum = { readChars: 0, writeChars: 0, readCalls: 0, writeCalls: 0, readBytes: 0, writeBytes: 0 };
@@ -84,21 +83,7 @@ taskFile('sched', 0o644, (_kernel, { task }) => {
   return head + rows.map(([name, value]) => `${name.padEnd(45)}:${String(value).padStart(21)}\n`).join('');
 });
 
-/** Badness from 0 to 2000 as the OOM killer sees it: share of memory in thousandths, plus the adjustment (mm/oom_kill.c). */
-function oomScore(kernel: Kernel, { task }: Subject): string {
-  const { mm } = task;
-  if (mm === null || task.process.oomScoreAdj === -1000) return '0\n';
-  const total = kernel.memory.managedPages + kernel.memory.swap.totalSlots;
-  const points =
-    residentPages(task) +
-    mm.rss.swap +
-    mm.pageTablePages +
-    Math.floor((task.process.oomScoreAdj * total) / 1000);
-  const badness = Math.floor((1000 + Math.floor((points * 1000) / total)) * (2 / 3));
-  return `${Math.max(0, badness)}\n`;
-}
-
-taskFile('oom_score', 0o444, oomScore);
+taskFile('oom_score', 0o444, (kernel, { task }) => `${oomScore(kernel, task.process)}\n`);
 taskFile('oom_score_adj', 0o644, (_kernel, { task }) => `${task.process.oomScoreAdj}\n`, (_kernel, { task, reader }, text) => {
   const value = Number(text.trim());
   if (!Number.isInteger(value) || value < -1000 || value > 1000) return EINVAL;

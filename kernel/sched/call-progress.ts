@@ -52,5 +52,6 @@ export function endCall(kernel: Kernel, task: Task): void {
 
 timerActions['wake-task'] = (kernel: Kernel, action: TimerAction) => {
   const task = kernel.tasks.get(Number(action['tid']));
-  if (task !== undefined && (task.state === 'sleeping' || task.state === 'disk-sleep')) wakeTask(kernel, task);
+  if (task !== undefined && (task.state === 'sleeping' || task.state === 'disk-sleep'))
+    wakeTask(kernel, task);
 };

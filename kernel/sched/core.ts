@@ -58,7 +58,12 @@ export function wakeTask(kernel: Kernel, task: Task): void {
   if (wasBlocked) kernel.sched.blockedTasks--;
   enqueue(kernel, task, chooseCpu(kernel, task), true);
   if (isOn(kernel, schedWakeup)) {
-    emit(kernel, schedWakeup, { comm: task.comm, pid: task.tid, prio: priorityOf(task), target_cpu: task.sched.cpu });
+    emit(kernel, schedWakeup, {
+      comm: task.comm,
+      pid: task.tid,
+      prio: priorityOf(task),
+      target_cpu: task.sched.cpu,
+    });
   }
 }
 
@@ -75,7 +80,10 @@ function chooseCpu(kernel: Kernel, task: Task): number {
     if (!mayRunOn(task, queue.cpu)) continue;
     if (best === undefined || loadOf(queue) < loadOf(best)) best = queue;
   }
-  const stays = previous !== undefined && mayRunOn(task, previous.cpu) && loadOf(previous) <= loadOf(best ?? previous) + 1;
+  const stays =
+    previous !== undefined &&
+    mayRunOn(task, previous.cpu) &&
+    loadOf(previous) <= loadOf(best ?? previous) + 1;
   if (stays && !(best !== undefined && isIdle(best))) return previous.cpu;
   return best?.cpu ?? 0;
 }
@@ -193,7 +201,8 @@ function switchTo(kernel: Kernel, queue: RunQueue, previous: Task | null, next: 
     if (kernel.recorder.slices !== null) noteSlice(kernel, kernel.recorder.slices, previous);
     previous.sched.onCpu = false;
     previous.sched.lastRanNs = now(kernel);
-    if (previous.mm !== null && previous.kernelThread === null) saveContext(kernel.machine, cpu, previous.context);
+    if (previous.mm !== null && previous.kernelThread === null)
+      saveContext(kernel.machine, cpu, previous.context);
     if (previous.state === 'running') previous.involuntarySwitches++;
     else previous.voluntarySwitches++;
     if (previous.state === 'disk-sleep') kernel.sched.blockedTasks++;
@@ -219,7 +228,14 @@ function switchTo(kernel: Kernel, queue: RunQueue, previous: Task | null, next: 
 /** A slice that has just ended, for the live timeline. A reader that does not come loses the oldest. */
 function noteSlice(kernel: Kernel, slices: RanSlice[], task: Task): void {
   const startNs = task.sched.lastRanNs;
-  slices.push({ cpu: kernel.cpu, tid: task.tid, comm: task.comm, startNs, durationNs: now(kernel) - startNs, left: stateLetter(task) });
+  slices.push({
+    cpu: kernel.cpu,
+    tid: task.tid,
+    comm: task.comm,
+    startNs,
+    durationNs: now(kernel) - startNs,
+    left: stateLetter(task),
+  });
   if (slices.length > MOST_SLICES) slices.splice(0, MOST_SLICES / 2);
 }
 
@@ -289,7 +305,13 @@ export function schedulerTick(kernel: Kernel): void {
 }
 
 /** Changes policy, nice or priority of a task wherever it is (sched_setscheduler(2), setpriority(2)). */
-export function setPolicy(kernel: Kernel, task: Task, policy: PolicyName, rtPriority: number, nice: number): void {
+export function setPolicy(
+  kernel: Kernel,
+  task: Task,
+  policy: PolicyName,
+  rtPriority: number,
+  nice: number,
+): void {
   const { queued } = task.sched;
   if (queued) dequeue(kernel, task);
   task.sched.policy = policy;

@@ -8,7 +8,10 @@ const DECAYS: readonly [number, number, number] = [1884 / 2048, 2014 / 2048, 203
 
 /** Tasks that run or wait for a CPU. */
 export function runnableTasks(kernel: Kernel): number {
-  return kernel.sched.runQueues.reduce((sum, queue) => sum + queue.waiting + (queue.current === null ? 0 : 1), 0);
+  return kernel.sched.runQueues.reduce(
+    (sum, queue) => sum + queue.waiting + (queue.current === null ? 0 : 1),
+    0,
+  );
 }
 
 /** Takes the samples that are due. */

@@ -70,7 +70,14 @@ export interface Task {
   majorFaults: number;
   voluntarySwitches: number;
   involuntarySwitches: number;
-  io: { readBytes: number; writeBytes: number; readChars: number; writeChars: number; readCalls: number; writeCalls: number };
+  io: {
+    readBytes: number;
+    writeBytes: number;
+    readChars: number;
+    writeChars: number;
+    readCalls: number;
+    writeCalls: number;
+  };
   exitSignal: number; // what the parent gets when it ends; 0 for threads
   vforkParent: Tid; // 0: none. The parent sleeps until this task execs or exits.
   flags: {

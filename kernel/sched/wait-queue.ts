@@ -31,7 +31,12 @@ export function sleepUninterruptible(_kernel: Kernel, task: Task, queue: WaitQue
   return sleepIn(task, [queue], 'disk-sleep', wchan);
 }
 
-function sleepIn(task: Task, queues: readonly WaitQueue[], state: 'sleeping' | 'disk-sleep', wchan: string): Failure {
+function sleepIn(
+  task: Task,
+  queues: readonly WaitQueue[],
+  state: 'sleeping' | 'disk-sleep',
+  wchan: string,
+): Failure {
   for (const queue of queues) {
     queue.waiters.add(task.tid);
     if (!task.waitingOn.includes(queue)) task.waitingOn.push(queue);

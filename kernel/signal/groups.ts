@@ -21,8 +21,6 @@ export function groupMembers(kernel: Kernel, pgid: Tid): Process[] {
   return [...processes(kernel)].filter((process) => process.pgid === pgid);
 }
 
-export const isZombie = (process: Process): boolean => process.dead;
-
 /**
  * Whether no member has a parent in another group of the same session (POSIX's orphaned process group): nobody could
  * continue it, so terminal stops are ignored there. `leaving` is looked at as if it were gone.

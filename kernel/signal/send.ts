@@ -32,13 +32,6 @@ export function threadsOf(kernel: Kernel, process: Process): Task[] {
   return threads;
 }
 
-const isProcess = (target: Task | Process): target is Process => 'threads' in target;
-
-/** Sends to a whole process or to one thread. 0, or EAGAIN when a queued signal finds no room. */
-export function sendSignal(kernel: Kernel, target: Task | Process, info: SignalInfo): number | Failure {
-  return isProcess(target) ? signalProcess(kernel, target, info) : signalTask(kernel, target, info);
-}
-
 /** kill(2): any thread of the process may take it. */
 export function signalProcess(kernel: Kernel, process: Process, info: SignalInfo): number | Failure {
   const leader = kernel.tasks.get(process.pid);

@@ -14,7 +14,8 @@ export type ArgumentKind = 'int' | 'uint' | 'long' | 'size' | 'pointer' | 'big';
 export interface ArgumentType {
   readonly kind: ArgumentKind;
   /** How strace shows it. */
-  readonly show: 'number' | 'hex' | 'octal' | 'fd' | 'path' | 'string' | 'buffer' | 'pointer' | 'flags' | 'signal';
+  readonly show:
+    'number' | 'hex' | 'octal' | 'fd' | 'path' | 'string' | 'buffer' | 'pointer' | 'flags' | 'signal';
 }
 
 export const FD = { kind: 'int', show: 'fd' } as const satisfies ArgumentType;
@@ -31,7 +32,10 @@ export const PATH = { kind: 'pointer', show: 'path' } as const satisfies Argumen
 export const BIG = { kind: 'big', show: 'hex' } as const satisfies ArgumentType;
 
 /** Address of a buffer; `length` names the argument that says how long it is. */
-export function userBuffer(_direction: 'in' | 'out', _length: string): { readonly kind: 'pointer'; readonly show: 'buffer' } {
+export function userBuffer(
+  _direction: 'in' | 'out',
+  _length: string,
+): { readonly kind: 'pointer'; readonly show: 'buffer' } {
   return { kind: 'pointer', show: 'buffer' };
 }
 
@@ -39,7 +43,9 @@ export type ArgumentValues<A extends Readonly<Record<string, ArgumentType>>> = {
   readonly [K in keyof A]: A[K]['kind'] extends 'big' ? bigint : number;
 };
 
-export interface SyscallDeclaration<A extends Readonly<Record<string, ArgumentType>> = Readonly<Record<string, ArgumentType>>> {
+export interface SyscallDeclaration<
+  A extends Readonly<Record<string, ArgumentType>> = Readonly<Record<string, ArgumentType>>,
+> {
   readonly number: number;
   readonly name: string;
   readonly args: A; // at most six, in the order rdi rsi rdx r10 r8 r9
@@ -51,6 +57,8 @@ export interface SyscallDeclaration<A extends Readonly<Record<string, ArgumentTy
 }
 
 /** Declares a system call; its family's file exports it and syscalls/table.ts indexes whole families. */
-export function syscall<const A extends Readonly<Record<string, ArgumentType>>>(declaration: SyscallDeclaration<A>): SyscallDeclaration<A> {
+export function syscall<const A extends Readonly<Record<string, ArgumentType>>>(
+  declaration: SyscallDeclaration<A>,
+): SyscallDeclaration<A> {
   return declaration;
 }

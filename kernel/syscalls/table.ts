@@ -71,7 +71,8 @@ function buildTable(): (SyscallDeclaration | undefined)[] {
     for (const declaration of Object.values(family)) {
       if (!isDeclaration(declaration)) continue;
       const known = table[declaration.number];
-      if (known !== undefined && known !== declaration) throw new Error(`Two system calls have the number ${declaration.number}: ${declaration.name}`);
+      if (known !== undefined && known !== declaration)
+        throw new Error(`Two system calls have the number ${declaration.number}: ${declaration.name}`);
       table[declaration.number] = declaration;
     }
   }

@@ -16,9 +16,19 @@ export interface RecordedEvents {
 /** More than this waits for the host no longer: further events are counted as lost. */
 const MAX_WAITING_NUMBERS = 16_000_000;
 
-const newRecordedEvents = (): RecordedEvents => ({ numbers: [], texts: [], textIndex: new Map(), eventCount: 0, lost: 0 });
+const newRecordedEvents = (): RecordedEvents => ({
+  numbers: [],
+  texts: [],
+  textIndex: new Map(),
+  eventCount: 0,
+  lost: 0,
+});
 
-export function record(kernel: Kernel, point: Tracepoint, values: FieldValues<Readonly<Record<string, FieldType>>>): void {
+export function record(
+  kernel: Kernel,
+  point: Tracepoint,
+  values: FieldValues<Readonly<Record<string, FieldType>>>,
+): void {
   const { trace } = kernel;
   trace.eventCount++;
   const tid = kernel.sched.runQueues[kernel.cpu]?.current?.tid ?? 0;

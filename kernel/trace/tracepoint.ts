@@ -6,7 +6,9 @@ import { record } from './recorder.ts';
 /** How a field is stored and shown: u32/u64/s64 numbers, an address shown in hex, or a short text. */
 export type FieldType = 'u32' | 's32' | 'u64' | 's64' | 'address' | 'text';
 
-export interface Tracepoint<F extends Readonly<Record<string, FieldType>> = Readonly<Record<string, FieldType>>> {
+export interface Tracepoint<
+  F extends Readonly<Record<string, FieldType>> = Readonly<Record<string, FieldType>>,
+> {
   readonly id: number;
   readonly system: string;
   readonly name: string;
@@ -29,7 +31,11 @@ export const U64 = 'u64';
 export const ADDRESS = 'address';
 
 /** Declares a tracepoint `system:name`. */
-export function tracepoint<const F extends Readonly<Record<string, FieldType>>>(system: string, name: string, fields: F): Tracepoint<F> {
+export function tracepoint<const F extends Readonly<Record<string, FieldType>>>(
+  system: string,
+  name: string,
+  fields: F,
+): Tracepoint<F> {
   const point = { id: all.length, system, name, fields };
   all.push(point);
   return point;
@@ -41,6 +47,10 @@ export function isOn(kernel: Kernel, point: Tracepoint): boolean {
 }
 
 /** Fires: values in the order of the declaration. */
-export function emit<F extends Readonly<Record<string, FieldType>>>(kernel: Kernel, point: Tracepoint<F>, values: FieldValues<F>): void {
+export function emit<F extends Readonly<Record<string, FieldType>>>(
+  kernel: Kernel,
+  point: Tracepoint<F>,
+  values: FieldValues<F>,
+): void {
   record(kernel, point, values);
 }

@@ -24,7 +24,11 @@ export function nextEventNs(kernel: Kernel): number {
 export function takeDueEvents(kernel: Kernel): void {
   const startNs = now(kernel);
   const queue = runQueueOf(kernel, kernel.cpu);
-  for (let line = takeInterrupt(kernel.board, kernel.cpu, now(kernel)); line >= 0; line = takeInterrupt(kernel.board, kernel.cpu, now(kernel))) {
+  for (
+    let line = takeInterrupt(kernel.board, kernel.cpu, now(kernel));
+    line >= 0;
+    line = takeInterrupt(kernel.board, kernel.cpu, now(kernel))
+  ) {
     charge(kernel, 'interrupt');
     const handler = irqHandlers[line];
     if (isOn(kernel, irqEntry)) emit(kernel, irqEntry, { irq: line, name: handler?.name ?? 'spurious' });

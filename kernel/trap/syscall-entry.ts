@@ -1,6 +1,6 @@
 // From the SYSCALL instruction to its handler and back: arguments from registers by declaration, the result to RAX.
 // A call that gave BLOCKED runs again, from the same registers, when its task is scheduled next.
-import { BLOCKED, ENOSYS, ERESTARTNOHAND, ERESTARTSYS, failed } from '../abi/errno.ts';
+import { BLOCKED, ENOSYS, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
 import {
   REGISTER, readRegister, readRegisterBig, readRegisterSigned, writeRegister, writeRegisterBig, type RegisterNumber,
 } from '../machine/index.ts'; // prettier-ignore
@@ -42,7 +42,8 @@ export function runSyscall(kernel: Kernel, task: Task): void {
   const number = task.origRax;
   const startNs = now(kernel);
   const declaration = syscallTable[number];
-  const result = declaration === undefined ? unknownCall(kernel, task, number) : callHandler(kernel, task, declaration);
+  const result =
+    declaration === undefined ? unknownCall(kernel, task, number) : callHandler(kernel, task, declaration);
   count(kernel, number, now(kernel) - startNs, result !== BLOCKED);
   if (result === BLOCKED) {
     task.inCall = true;
@@ -74,7 +75,7 @@ function readArgument(kernel: Kernel, register: RegisterNumber, kind: ArgumentKi
   const { machine, cpu } = kernel;
   switch (kind) {
     case 'int':
-      return readRegister(machine, cpu, register) % 0x1_0000_0000 | 0;
+      return (readRegister(machine, cpu, register) % 0x1_0000_0000) | 0;
     case 'uint':
       return low32(kernel, register);
     case 'long':
@@ -108,6 +109,3 @@ function count(kernel: Kernel, number: number, ns: number, ended: boolean): void
   if (ended) known.count++;
   known.ns += ns;
 }
-
-/** Whether a result says that the call did not do what it was asked; for strace. */
-export const isErrorResult = (result: number | bigint): boolean => typeof result === 'number' && failed(result);

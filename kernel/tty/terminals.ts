@@ -17,12 +17,6 @@ export function terminalResize(kernel: Kernel, name: string, columns: number, ro
   if (terminal !== undefined) setWindowSize(kernel, terminal, { rows, columns, xPixels: 0, yPixels: 0 });
 }
 
-/** Terminals with a screen on the host: consoles, the serial line, and ptys that the host holds. */
-export function hostTerminals(kernel: Kernel): string[] {
-  const shown = [...kernel.tty.terminals.values()].filter(({ pty }) => pty === null || pty.hostHeld);
-  return shown.map(({ name }) => name);
-}
-
 /** The last output of a terminal, oldest first: what its screen is drawn from when a machine is opened again. */
 export function terminalRecent(kernel: Kernel, name: string): Uint8Array {
   const terminal = kernel.tty.terminals.get(name);

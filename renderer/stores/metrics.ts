@@ -33,7 +33,6 @@ const rate = (title: string, of: Metric['of'], unit: Metric['unit'] = '/s'): Met
 });
 const disks = (part: (disk: DiskFrame) => number) => (frame: TelemetryFrame) =>
   frame.disks.reduce((sum, disk) => sum + part(disk), 0);
-const PAGE = 4096;
 
 export const metrics = {
   'cpu.user': cpuShare('user', (cpu) => cpu.userNs + cpu.niceNs),
@@ -122,4 +121,3 @@ export function figuresOf(frame: TelemetryFrame, before: TelemetryFrame | null):
   }
   return figures;
 }
-

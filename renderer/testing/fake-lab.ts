@@ -312,9 +312,10 @@ export function startFakeLab(port: number, options: FakeLabOptions = {}) {
         // a past for the charts, with memory running out near its end
         machine.hog = machine.frame.virtualNs > 55e9;
         const packet = encodeFrame(advance(machine, 200e6));
-        if (index % 1 === 0)
-          for (const connection of connections)
-            (connection.receive('{"kind":"seen","sequence":0}'), connection.sendFrame(packet));
+        for (const connection of connections) {
+          connection.receive('{"kind":"seen","sequence":0}');
+          connection.sendFrame(packet);
+        }
       }
       rateTimer = setInterval(
         () => {

@@ -3,7 +3,13 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { openMachineFile, type MachineFile } from '../../../images/index.ts';
 import { readGuestFile, writeGuestFile } from '../../worker/guest-files.ts';
-import { closeMachine, openMachine, startMachine, untilBooted, type OpenMachine } from '../../worker/machine.ts';
+import {
+  closeMachine,
+  openMachine,
+  startMachine,
+  untilBooted,
+  type OpenMachine,
+} from '../../worker/machine.ts';
 import { saveNamedSnapshot } from '../../worker/snapshots.ts';
 import { hasOption, UsageError, type Arguments } from '../arguments.ts';
 import { print, type Command } from '../command.ts';
@@ -11,7 +17,8 @@ import { configOf, machineOptions, makeMachine } from '../settings.ts';
 
 /** Exactly the named words, or a UsageError that shows them. */
 function words(args: Arguments, ...names: readonly string[]): string[] {
-  if (args.words.length !== names.length || args.rest !== null) throw new UsageError(`Write: ${names.join(' ')}.`);
+  if (args.words.length !== names.length || args.rest !== null)
+    throw new UsageError(`Write: ${names.join(' ')}.`);
   return [...args.words];
 }
 
@@ -79,12 +86,20 @@ export const info: Command = {
     }
     const { config } = found;
     const mebibytes = (bytes: number): string => `${bytes / 1024 ** 2} MiB`;
-    print(`${config.name}: ${config.cpus} CPUs, ${mebibytes(config.memoryBytes)} RAM, ${mebibytes(config.swapBytes)} swap, disk ${config.disk}, seed ${config.seed}`);
+    print(
+      `${config.name}: ${config.cpus} CPUs, ${mebibytes(config.memoryBytes)} RAM, ${mebibytes(config.swapBytes)} swap, disk ${config.disk}, seed ${config.seed}`,
+    );
     print(`image ${config.image}, made ${config.createdAt}`);
-    print(found.state === 'saved' ? `saved at ${(found.virtualNs / 1e9).toFixed(3)} s of virtual time; opening it goes on from there` : 'switched off; opening it boots');
+    print(
+      found.state === 'saved'
+        ? `saved at ${(found.virtualNs / 1e9).toFixed(3)} s of virtual time; opening it goes on from there`
+        : 'switched off; opening it boots',
+    );
     for (const disk of found.disks) print(`disk ${disk.name}: ${mebibytes(disk.bytes)}`);
-    for (const { name, virtualNs } of found.snapshots) print(`snapshot ${name} at ${(virtualNs / 1e9).toFixed(3)} s`);
-    for (const { name, startNs, endNs } of found.sessions) print(`session ${name}: ${((endNs - startNs) / 1e9).toFixed(3)} s`);
+    for (const { name, virtualNs } of found.snapshots)
+      print(`snapshot ${name} at ${(virtualNs / 1e9).toFixed(3)} s`);
+    for (const { name, startNs, endNs } of found.sessions)
+      print(`session ${name}: ${((endNs - startNs) / 1e9).toFixed(3)} s`);
     return 0;
   },
 };
@@ -96,7 +111,9 @@ export const put: Command = {
   async run(args) {
     const [path = '', host = '', guest = ''] = words(args, 'FILE', 'HOST', 'GUEST');
     const bytes = new Uint8Array(readFileSync(host));
-    await withMachine(path, (machine) => writeGuestFile(machine, guest, bytes, statSync(host).mode & 0o777, 'root'));
+    await withMachine(path, (machine) =>
+      writeGuestFile(machine, guest, bytes, statSync(host).mode & 0o777, 'root'),
+    );
     return 0;
   },
 };
@@ -121,12 +138,16 @@ export const snapshot: Command = {
     if (verb === 'list') {
       const snapshots = withFile(path, true, (file) => file.listSnapshots());
       if (hasOption(args, 'json')) print(JSON.stringify(snapshots, null, 2));
-      else for (const one of snapshots) print(`${one.name}\t${(one.virtualNs / 1e9).toFixed(3)} s\t${one.createdAt}`);
+      else
+        for (const one of snapshots)
+          print(`${one.name}\t${(one.virtualNs / 1e9).toFixed(3)} s\t${one.createdAt}`);
       return 0;
     }
-    if (name === undefined || !['save', 'open', 'delete'].includes(verb)) throw new UsageError('Write: FILE save|list|open|delete [NAME].');
+    if (name === undefined || !['save', 'open', 'delete'].includes(verb))
+      throw new UsageError('Write: FILE save|list|open|delete [NAME].');
     if (verb === 'delete') withFile(path, false, (file) => file.deleteSnapshot(name));
-    else if (verb === 'save') await withMachine(path, async (machine) => Promise.resolve(saveNamedSnapshot(machine, name)));
+    else if (verb === 'save')
+      await withMachine(path, async (machine) => Promise.resolve(saveNamedSnapshot(machine, name)));
     else {
       const file = openMachineFile(path);
       const machine = openMachine(file, { pace: 'fast', snapshot: name });
@@ -144,11 +165,13 @@ export const disk: Command = {
     const [path = '', verb = '', name = '', raw] = args.words;
     if (verb === 'check' && name !== '') {
       const result = withFile(path, true, (file) => file.checkDisk(name));
-      if (result === undefined) throw new Error('e2fsck is not here. Install it: sudo apt-get install e2fsprogs');
+      if (result === undefined)
+        throw new Error('e2fsck is not here. Install it: sudo apt-get install e2fsprogs');
       print(result.report.trimEnd());
       return result.isClean ? 0 : 1;
     }
-    if (raw === undefined || (verb !== 'export' && verb !== 'import')) throw new UsageError('Write: FILE export|import|check DISK [RAW].');
+    if (raw === undefined || (verb !== 'export' && verb !== 'import'))
+      throw new UsageError('Write: FILE export|import|check DISK [RAW].');
     if (verb === 'export') withFile(path, true, (file) => file.exportDisk(name, raw));
     else withFile(path, false, (file) => file.importDisk(name, raw));
     return 0;

@@ -1,7 +1,13 @@
 // `ringside open`: the machine's first console in this terminal, at the pace of the host's clock. Ctrl+] leaves and saves.
 import { openMachineFile } from '../../../images/index.ts';
 import { recentOutput } from '../../../kernel/index.ts';
-import { closeMachine, feedMachine, openMachine, startMachine, type OpenMachine } from '../../worker/machine.ts';
+import {
+  closeMachine,
+  feedMachine,
+  openMachine,
+  startMachine,
+  type OpenMachine,
+} from '../../worker/machine.ts';
 import { hasOption, UsageError } from '../arguments.ts';
 import { EXIT_FAILED, say, type Command } from '../command.ts';
 
@@ -45,7 +51,13 @@ async function attend(machine: OpenMachine): Promise<Error | null> {
       terminalOutput: (terminal, bytes) => terminal === CONSOLE && process.stdout.write(bytes),
       stopped: finish,
     });
-    const resize = (): void => feedMachine(machine, { kind: 'resize', terminal: CONSOLE, columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24 });
+    const resize = (): void =>
+      feedMachine(machine, {
+        kind: 'resize',
+        terminal: CONSOLE,
+        columns: process.stdout.columns ?? 80,
+        rows: process.stdout.rows ?? 24,
+      });
     if (process.stdin.isTTY) process.stdin.setRawMode(true);
     process.stdin.on('data', (chunk: Buffer) => {
       const end = process.stdin.isTTY ? chunk.indexOf(LEAVE) : -1;

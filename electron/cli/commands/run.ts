@@ -5,7 +5,14 @@ import { EXIT_FAILED, EXIT_TIMEOUT, say, type Command } from '../command.ts';
 import { connectInput, readInputAhead } from '../stdio.ts';
 import { machineFor, machineOptions } from '../settings.ts';
 import { readGuestFile, toGuest, writeGuestFile } from '../../worker/guest-files.ts';
-import { closeMachine, openMachine, startCommand, startMachine, untilBooted, type OpenMachine } from '../../worker/machine.ts';
+import {
+  closeMachine,
+  openMachine,
+  startCommand,
+  startMachine,
+  untilBooted,
+  type OpenMachine,
+} from '../../worker/machine.ts';
 import { exitCodeOf } from '../../worker/terminals.ts';
 import { statsOf } from '../stats.ts';
 
@@ -51,7 +58,12 @@ export async function runInMachine(args: Arguments, hooks: RunHooks): Promise<{ 
   const startMs = performance.now();
   const { file, isTemporary, discard } = await machineFor(args);
   try {
-    const machine = openMachine(file, { pace: 'fast', hashTrace: statsPath !== undefined, boot: hasOption(args, 'boot'), ...(isTemporary ? { wallBaseNs: WALL_BASE_NS } : {}) });
+    const machine = openMachine(file, {
+      pace: 'fast',
+      hashTrace: statsPath !== undefined,
+      boot: hasOption(args, 'boot'),
+      ...(isTemporary ? { wallBaseNs: WALL_BASE_NS } : {}),
+    });
     try {
       startMachine(machine);
       const user = optionOf(args, 'user') ?? 'root';

@@ -23,9 +23,11 @@ export const record: Command = {
     const name = optionOf(args, 'session');
     if (name === undefined) throw new UsageError('The session needs a name: --session NAME.');
     const into = optionOf(args, 'into');
-    if (into === undefined && args.words.length === 0) throw new UsageError('Say which machine file keeps the session: --into FILE.');
+    if (into === undefined && args.words.length === 0)
+      throw new UsageError('Say which machine file keeps the session: --into FILE.');
     const recorder = newRecorder();
-    let recorded: { info: ReturnType<MachineFile['readSession']>['info']; chunks: SessionChunk[] } | null = null;
+    let recorded: { info: ReturnType<MachineFile['readSession']>['info']; chunks: SessionChunk[] } | null =
+      null;
     const { status } = await runInMachine(args, {
       before: (machine) => {
         startRecording(recorder, machine, name);
@@ -61,20 +63,28 @@ export const session: Command = {
     const file = openMachineFile(path, { readOnly: true });
     try {
       if (verb === 'list') {
-        for (const info of file.listSessions()) print(`${info.name}\t${((info.endNs - info.startNs) / 1e9).toFixed(3)} s`);
+        for (const info of file.listSessions())
+          print(`${info.name}\t${((info.endNs - info.startNs) / 1e9).toFixed(3)} s`);
         return 0;
       }
-      if (name === undefined || (verb !== 'show' && verb !== 'export')) throw new UsageError('Write: FILE list|show|export [NAME].');
+      if (name === undefined || (verb !== 'show' && verb !== 'export'))
+        throw new UsageError('Write: FILE list|show|export [NAME].');
       const found = loadSession(file, name);
       if (verb === 'show') {
         const sums = sumRange(found, lanesOf(found), found.startNs, found.endNs);
-        print(`${name}: ${((found.endNs - found.startNs) / 1e9).toFixed(6)} s of virtual time, ${found.cpus} CPUs, ${found.meta.eventCount} events, ${found.series.length} series`);
-        for (const task of sums.tasks.slice(0, 20)) print(`  ${String(task.tid).padStart(6)} ${task.comm.padEnd(16)} ran ${(task.runNs / 1e6).toFixed(3).padStart(12)} ms, waited ${(task.waitNs / 1e6).toFixed(3).padStart(10)} ms, ${task.switches} slices`);
+        print(
+          `${name}: ${((found.endNs - found.startNs) / 1e9).toFixed(6)} s of virtual time, ${found.cpus} CPUs, ${found.meta.eventCount} events, ${found.series.length} series`,
+        );
+        for (const task of sums.tasks.slice(0, 20))
+          print(
+            `  ${String(task.tid).padStart(6)} ${task.comm.padEnd(16)} ran ${(task.runNs / 1e6).toFixed(3).padStart(12)} ms, waited ${(task.waitNs / 1e6).toFixed(3).padStart(10)} ms, ${task.switches} slices`,
+          );
         for (const event of sums.events) print(`  ${event.name.padEnd(40)} ${event.count}`);
         return 0;
       }
       const format = optionOf(args, 'format') ?? 'perfetto';
-      if (format !== 'perfetto' && format !== 'csv') throw new UsageError(`--format ${format}: write perfetto or csv.`);
+      if (format !== 'perfetto' && format !== 'csv')
+        throw new UsageError(`--format ${format}: write perfetto or csv.`);
       const bytes = format === 'csv' ? new TextEncoder().encode(toCsv(found)) : toPerfetto(found);
       const out = optionOf(args, 'out');
       if (out === undefined) process.stdout.write(bytes);

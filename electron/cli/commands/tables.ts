@@ -15,7 +15,9 @@ export const images: Command = {
     if (verb === 'list') {
       const found = listImages();
       if (hasOption(args, 'json')) print(JSON.stringify(found, null, 2));
-      else for (const image of found) print(`${image.name}\t${image.built === undefined ? 'not built' : 'ready'}\t${image.description}`);
+      else
+        for (const image of found)
+          print(`${image.name}\t${image.built === undefined ? 'not built' : 'ready'}\t${image.description}`);
       return 0;
     }
     if (verb !== 'build') throw new UsageError('Write: images list, or images build NAME.');
@@ -25,7 +27,8 @@ export const images: Command = {
     const built = await buildImage(name ?? 'base', {
       signal: controller.signal,
       onProgress: ({ step, done, total, text }) => {
-        const line = total > 1 && step === 'save' ? `${text} (${Math.floor((100 * done) / total / 10) * 10} %)` : text;
+        const line =
+          total > 1 && step === 'save' ? `${text} (${Math.floor((100 * done) / total / 10) * 10} %)` : text;
         if (line !== last) say(line);
         last = line;
       },
@@ -41,10 +44,21 @@ export const syscalls: Command = {
   options: json,
   run(args) {
     const rows = syscallTable.flatMap((declaration) =>
-      declaration === undefined ? [] : [{ number: declaration.number, name: declaration.name, arguments: Object.keys(declaration.args), missing: declaration.missing ?? null }],
+      declaration === undefined
+        ? []
+        : [
+            {
+              number: declaration.number,
+              name: declaration.name,
+              arguments: Object.keys(declaration.args),
+              missing: declaration.missing ?? null,
+            },
+          ],
     );
     if (hasOption(args, 'json')) print(JSON.stringify(rows, null, 2));
-    else for (const { number, name, missing } of rows) print(`${String(number).padStart(3)} ${name}${missing === null ? '' : `\tmissing: ${missing}`}`);
+    else
+      for (const { number, name, missing } of rows)
+        print(`${String(number).padStart(3)} ${name}${missing === null ? '' : `\tmissing: ${missing}`}`);
     return 0;
   },
 };
@@ -56,7 +70,11 @@ export const instructions: Command = {
   run(args) {
     const rows = instructionCoverage();
     if (hasOption(args, 'json')) print(JSON.stringify(rows, null, 2));
-    else for (const row of rows) print(`${row.mnemonic.padEnd(14)} ${row.forms} forms${row.missing === undefined ? '' : `\tmissing: ${row.missing}`}`);
+    else
+      for (const row of rows)
+        print(
+          `${row.mnemonic.padEnd(14)} ${row.forms} forms${row.missing === undefined ? '' : `\tmissing: ${row.missing}`}`,
+        );
     return 0;
   },
 };
@@ -68,7 +86,9 @@ export const points: Command = {
   run(args) {
     const rows = tracepoints.map(({ system, name, fields }) => ({ system, name, fields }));
     if (hasOption(args, 'json')) print(JSON.stringify(rows, null, 2));
-    else for (const { system, name, fields } of rows) print(`${system}:${name}\t${Object.keys(fields).join(' ')}`);
+    else
+      for (const { system, name, fields } of rows)
+        print(`${system}:${name}\t${Object.keys(fields).join(' ')}`);
     return 0;
   },
 };

@@ -8,7 +8,9 @@ const cell = (value: string | number): string => {
 const row = (cells: readonly (string | number)[]): string => cells.map(cell).join(',');
 
 export function toCsv(trace: SessionTrace): string {
-  const lines = [row(['time_ns', ...trace.series.map(({ name, unit }) => (unit === '' ? name : `${name} (${unit})`))])];
+  const lines = [
+    row(['time_ns', ...trace.series.map(({ name, unit }) => (unit === '' ? name : `${name} (${unit})`))]),
+  ];
   const times = trace.series[0]?.atNs ?? new Float64Array();
   times.forEach((atNs, i) => lines.push(row([atNs, ...trace.series.map(({ values }) => values[i] ?? '')])));
   lines.push('', row(['time_ns', 'cpu', 'tid', 'event', 'fields']));

@@ -20,7 +20,11 @@ function viewOf(info: SessionInfo, running: boolean): Session {
   }; // prettier-ignore
 }
 
-export function sessionHandlers(isOpen: () => OpenMachine, recorder: Recorder, changed: () => void): SessionHandlers {
+export function sessionHandlers(
+  isOpen: () => OpenMachine,
+  recorder: Recorder,
+  changed: () => void,
+): SessionHandlers {
   let kept: { session: StoredSession; lanes: Lane[] } | null = null;
 
   function read(name: string): { session: StoredSession; lanes: Lane[] } {
@@ -30,7 +34,9 @@ export function sessionHandlers(isOpen: () => OpenMachine, recorder: Recorder, c
     return kept;
   }
   function find(name: string): SessionInfo {
-    const info = isOpen().file.listSessions().find((one) => one.name === name);
+    const info = isOpen()
+      .file.listSessions()
+      .find((one) => one.name === name);
     if (info === undefined) throw new Error(`There is no session "${name}".`);
     return info;
   }
@@ -48,11 +54,16 @@ export function sessionHandlers(isOpen: () => OpenMachine, recorder: Recorder, c
       changed();
       return { session: viewOf(find(name), false) };
     },
-    'sessions.list': () => ({ sessions: isOpen().file.listSessions().map((info) => viewOf(info, isRunning(info.name))) }),
+    'sessions.list': () => ({
+      sessions: isOpen()
+        .file.listSessions()
+        .map((info) => viewOf(info, isRunning(info.name))),
+    }),
     'sessions.describe': ({ session: name }) => {
       const { session } = read(name);
       const counts = new Map<string, number>();
-      for (const event of session.events()) counts.set(`${event.system}:${event.name}`, (counts.get(`${event.system}:${event.name}`) ?? 0) + 1);
+      for (const event of session.events())
+        counts.set(`${event.system}:${event.name}`, (counts.get(`${event.system}:${event.name}`) ?? 0) + 1);
       const details: SessionDetails = {
         about: viewOf(find(name), isRunning(name)), cpus: session.cpus, series: session.series.map(({ name: series, group, unit, kind }) => ({ name: series, group, unit, kind })),
         events: [...counts].map(([event, count]) => ({ name: event, count })),
@@ -63,7 +74,9 @@ export function sessionHandlers(isOpen: () => OpenMachine, recorder: Recorder, c
     'sessions.read': ({ session: name, fromNs, toNs, pixels, series, lanes }) => {
       const found = read(name);
       return {
-        series: found.session.series.filter((one) => series.includes(one.name)).map((one) => readSeries(one, fromNs, toNs, pixels)),
+        series: found.session.series
+          .filter((one) => series.includes(one.name))
+          .map((one) => readSeries(one, fromNs, toNs, pixels)),
         lanes: lanes ? found.lanes.map((lane, cpu) => readLane(lane, cpu, fromNs, toNs, pixels)) : [],
       };
     },
@@ -74,8 +87,17 @@ export function sessionHandlers(isOpen: () => OpenMachine, recorder: Recorder, c
     },
     'sessions.export': ({ session: name, format }) => {
       const { session } = read(name);
-      if (format === 'csv') return { fileName: `${name}.csv`, mediaType: 'text/csv', bytes: new TextEncoder().encode(toCsv(session)) };
-      return { fileName: `${name}.perfetto-trace`, mediaType: 'application/octet-stream', bytes: toPerfetto(session) };
+      if (format === 'csv')
+        return {
+          fileName: `${name}.csv`,
+          mediaType: 'text/csv',
+          bytes: new TextEncoder().encode(toCsv(session)),
+        };
+      return {
+        fileName: `${name}.perfetto-trace`,
+        mediaType: 'application/octet-stream',
+        bytes: toPerfetto(session),
+      };
     },
     'sessions.rename': ({ session: name, name: next }) => {
       isOpen().file.changeSession(name, { name: next });

@@ -6,10 +6,28 @@ import { bytesOf, newMessage, putDouble, putMessage, putNumber, putText, type Me
 
 // Field numbers by message, from Perfetto's .proto files.
 const TRACE = { packet: 1 } as const;
-const PACKET = { ftraceEvents: 1, processTree: 2, clockSnapshot: 6, timestamp: 8, sequence: 10, trackEvent: 11, sequenceFlags: 13, clockId: 58, trackDescriptor: 60 } as const;
+const PACKET = {
+  ftraceEvents: 1,
+  processTree: 2,
+  clockSnapshot: 6,
+  timestamp: 8,
+  sequence: 10,
+  trackEvent: 11,
+  sequenceFlags: 13,
+  clockId: 58,
+  trackDescriptor: 60,
+} as const;
 const BUNDLE = { cpu: 1, event: 2 } as const;
 const EVENT = { timestamp: 1, pid: 2, schedSwitch: 4, schedWakeup: 17, generic: 327 } as const;
-const SWITCH = { prevComm: 1, prevPid: 2, prevPrio: 3, prevState: 4, nextComm: 5, nextPid: 6, nextPrio: 7 } as const;
+const SWITCH = {
+  prevComm: 1,
+  prevPid: 2,
+  prevPrio: 3,
+  prevState: 4,
+  nextComm: 5,
+  nextPid: 6,
+  nextPrio: 7,
+} as const;
 const WAKEUP = { comm: 1, pid: 2, prio: 3, success: 4, targetCpu: 5 } as const;
 const GENERIC = { name: 1, field: 2 } as const;
 const GENERIC_FIELD = { name: 1, text: 3, signed: 4 } as const;
@@ -45,7 +63,9 @@ export function toPerfetto(trace: SessionTrace): Uint8Array {
       if (bundle.length === 0) return;
       const events = bundle;
       bundle = [];
-      packet((message) => putMessage(message, PACKET.ftraceEvents, (nested) => writeBundle(nested, cpu, events)));
+      packet((message) =>
+        putMessage(message, PACKET.ftraceEvents, (nested) => writeBundle(nested, cpu, events)),
+      );
     };
     for (const event of trace.events()) {
       if (event.cpu !== cpu) continue;
@@ -103,8 +123,10 @@ function writeBundle(bundle: Message, cpu: number, events: readonly TraceEvent[]
 function writeEvent(message: Message, event: TraceEvent): void {
   putNumber(message, EVENT.timestamp, event.atNs);
   putNumber(message, EVENT.pid, event.tid);
-  if (event.name === 'sched_switch') return putMessage(message, EVENT.schedSwitch, (nested) => writeSwitch(nested, event.fields));
-  if (event.name === 'sched_wakeup') return putMessage(message, EVENT.schedWakeup, (nested) => writeWakeup(nested, event.fields));
+  if (event.name === 'sched_switch')
+    return putMessage(message, EVENT.schedSwitch, (nested) => writeSwitch(nested, event.fields));
+  if (event.name === 'sched_wakeup')
+    return putMessage(message, EVENT.schedWakeup, (nested) => writeWakeup(nested, event.fields));
   putMessage(message, EVENT.generic, (generic) => {
     putText(generic, GENERIC.name, event.name);
     for (const [name, value] of Object.entries(event.fields)) {
@@ -138,4 +160,3 @@ function writeWakeup(message: Message, fields: Fields): void {
   putNumber(message, WAKEUP.success, 1);
   putNumber(message, WAKEUP.targetCpu, numberIn(fields, 'target_cpu'));
 }
-

@@ -1,6 +1,13 @@
 // Recording a session: every tracepoint's events and a sample of the counters each 10 ms of virtual time, into the machine
 // file as it grows. Recording changes nothing in the machine.
-import { enableTracepoints, machineNs, readCounters, takeEvents, tracepoints, type Kernel } from '../../../kernel/index.ts';
+import {
+  enableTracepoints,
+  machineNs,
+  readCounters,
+  takeEvents,
+  tracepoints,
+  type Kernel,
+} from '../../../kernel/index.ts';
 import type { SessionChunk } from '../../../images/index.ts';
 import type { OpenMachine } from '../machine.ts';
 
@@ -14,14 +21,24 @@ export interface SessionMeta {
   readonly series: readonly { name: string; group: string; unit: string; kind: 'rate' | 'level' }[];
   /** Declarations of the tracepoints by id, as they were when it was recorded. */
   readonly points: readonly { system: string; name: string; fields: Readonly<Record<string, string>> }[];
-  readonly tasks: readonly { tid: number; pid: number; parent: number; comm: string; firstNs: number; lastNs: number }[];
+  readonly tasks: readonly {
+    tid: number;
+    pid: number;
+    parent: number;
+    comm: string;
+    firstNs: number;
+    lastNs: number;
+  }[];
 }
 
 export interface CurrentSession {
   readonly name: string;
   readonly startNs: number;
   readonly series: SessionMeta['series'];
-  readonly tasks: Map<number, { tid: number; pid: number; parent: number; comm: string; firstNs: number; lastNs: number }>;
+  readonly tasks: Map<
+    number,
+    { tid: number; pid: number; parent: number; comm: string; firstNs: number; lastNs: number }
+  >;
   nextSampleNs: number;
   atNs: number[];
   values: number[];
@@ -47,7 +64,12 @@ export function startRecording(recorder: Recorder, machine: OpenMachine, name: s
   if (recorder.current !== null) throw new Error('A session is being recorded already. Stop it first.');
   const { kernel } = machine.engine;
   const startNs = Math.floor(machineNs(kernel)); // the file keeps whole nanoseconds
-  const series = readCounters(kernel).map(({ name: counter, group, unit, kind }) => ({ name: counter, group, unit, kind }));
+  const series = readCounters(kernel).map(({ name: counter, group, unit, kind }) => ({
+    name: counter,
+    group,
+    unit,
+    kind,
+  }));
   const current: CurrentSession = {
     name, startNs, series, tasks: new Map(), nextSampleNs: startNs, atNs: [], values: [], eventCount: 0, lost: 0, console: [],
     wasTracing: { on: kernel.trace.on, enabled: kernel.trace.enabled.slice() },
@@ -73,7 +95,14 @@ function noteTasks(current: CurrentSession, kernel: Kernel): void {
   for (const task of kernel.tasks.values()) {
     const known = current.tasks.get(task.tid);
     const firstNs = known?.firstNs ?? Math.max(current.startNs, task.startNs);
-    current.tasks.set(task.tid, { tid: task.tid, pid: task.process.pid, parent: task.process.parent, comm: task.comm, firstNs, lastNs: atNs });
+    current.tasks.set(task.tid, {
+      tid: task.tid,
+      pid: task.process.pid,
+      parent: task.process.parent,
+      comm: task.comm,
+      firstNs,
+      lastNs: atNs,
+    });
   }
 }
 
@@ -95,14 +124,23 @@ function store(current: CurrentSession, machine: OpenMachine): void {
   const { kernel } = machine.engine;
   const chunks: SessionChunk[] = [];
   if (current.atNs.length > 0) {
-    chunks.push({ stream: 'counters', columns: { atNs: asBytes(Float64Array.from(current.atNs)), values: asBytes(Float64Array.from(current.values)) } });
+    chunks.push({
+      stream: 'counters',
+      columns: {
+        atNs: asBytes(Float64Array.from(current.atNs)),
+        values: asBytes(Float64Array.from(current.values)),
+      },
+    });
   }
   const events = takeEvents(kernel);
   if (events !== null) {
     current.eventCount += events.eventCount;
     current.lost += events.lost;
     const texts = new TextEncoder().encode(JSON.stringify(events.texts));
-    chunks.push({ stream: 'events', columns: { numbers: asBytes(Float64Array.from(events.numbers)), texts } });
+    chunks.push({
+      stream: 'events',
+      columns: { numbers: asBytes(Float64Array.from(events.numbers)), texts },
+    });
   }
   for (const { atNs, terminal, bytes } of current.console) {
     chunks.push({ stream: `console ${terminal}`, columns: { atNs: asBytes(Float64Array.of(atNs)), bytes } });
@@ -113,7 +151,8 @@ function store(current: CurrentSession, machine: OpenMachine): void {
   machine.file.appendSessionChunks(current.name, Math.floor(machineNs(kernel)), chunks);
 }
 
-const asBytes = (column: Float64Array): Uint8Array => new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
+const asBytes = (column: Float64Array): Uint8Array =>
+  new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
 
 /** Ends the session and makes it whole in the machine file. */
 export function stopRecording(recorder: Recorder, machine: OpenMachine): string {

@@ -25,10 +25,16 @@ export function loadSession(file: MachineFile, name: string): StoredSession {
   const { info, chunks } = file.readSession(name);
   const meta = info.meta as SessionMeta;
   const width = meta.series.length;
-  const samples = chunks.filter(({ stream }) => stream === 'counters').map(({ columns }) => ({ atNs: floats(columns['atNs']), values: floats(columns['values']) }));
+  const samples = chunks
+    .filter(({ stream }) => stream === 'counters')
+    .map(({ columns }) => ({ atNs: floats(columns['atNs']), values: floats(columns['values']) }));
   const length = samples.reduce((sum, { atNs }) => sum + atNs.length, 0);
   const times = new Float64Array(length);
-  const series: TraceSeries[] = meta.series.map((about) => ({ ...about, atNs: times, values: new Float64Array(length) }));
+  const series: TraceSeries[] = meta.series.map((about) => ({
+    ...about,
+    atNs: times,
+    values: new Float64Array(length),
+  }));
   let at = 0;
   for (const { atNs, values } of samples) {
     atNs.forEach((ns, row) => {
@@ -40,7 +46,9 @@ export function loadSession(file: MachineFile, name: string): StoredSession {
       at++;
     });
   }
-  const eventChunks = chunks.filter(({ stream }) => stream === 'events').map(({ columns }) => ({ numbers: floats(columns['numbers']), texts: parseTexts(columns['texts']) }));
+  const eventChunks = chunks
+    .filter(({ stream }) => stream === 'events')
+    .map(({ columns }) => ({ numbers: floats(columns['numbers']), texts: parseTexts(columns['texts']) }));
   return {
     name, meta, startNs: info.startNs, endNs: info.endNs, cpus: meta.cpus, tasks: meta.tasks, series,
     *events(): Iterable<TraceEvent> {
@@ -49,8 +57,11 @@ export function loadSession(file: MachineFile, name: string): StoredSession {
   }; // prettier-ignore
 }
 
-function* eventsOf({ numbers, texts }: { numbers: Float64Array; texts: readonly string[] }, meta: SessionMeta): Iterable<TraceEvent> {
-  for (let i = 0; i + HEADER <= numbers.length; ) {
+function* eventsOf(
+  { numbers, texts }: { numbers: Float64Array; texts: readonly string[] },
+  meta: SessionMeta,
+): Iterable<TraceEvent> {
+  for (let i = 0; i + HEADER <= numbers.length;) {
     const point = meta.points[numbers[i + 1] ?? -1];
     if (point === undefined) return; // a damaged chunk: what follows cannot be told apart
     const fields: Record<string, number | string> = {};
@@ -59,7 +70,14 @@ function* eventsOf({ numbers, texts }: { numbers: Float64Array; texts: readonly 
       const value = numbers[next++] ?? 0;
       fields[name] = type === 'text' ? (texts[value] ?? '') : value;
     }
-    yield { atNs: numbers[i] ?? 0, cpu: numbers[i + 2] ?? 0, tid: numbers[i + 3] ?? 0, system: point.system, name: point.name, fields };
+    yield {
+      atNs: numbers[i] ?? 0,
+      cpu: numbers[i + 2] ?? 0,
+      tid: numbers[i + 3] ?? 0,
+      system: point.system,
+      name: point.name,
+      fields,
+    };
     i = next;
   }
 }

@@ -15,6 +15,7 @@ export function lanesOf(session: StoredSession): Lane[] {
   const lanes: Lane[] = Array.from({ length: session.cpus }, () => ({ startNs: [], endNs: [], tid: [] }));
   const since = new Array<number>(session.cpus).fill(session.startNs);
   const running = new Array<number>(session.cpus).fill(0);
+  const isKnown = new Array<boolean>(session.cpus).fill(false);
   const close = (cpu: number, atNs: number): void => {
     const lane = lanes[cpu];
     const tid = running[cpu] ?? 0;
@@ -26,7 +27,8 @@ export function lanesOf(session: StoredSession): Lane[] {
   };
   for (const { name, cpu, atNs, fields } of session.events()) {
     if (name !== 'sched_switch') continue;
-    if (running[cpu] === 0) running[cpu] = Number(fields['prev_pid']); // the first switch tells who ran before it
+    if (isKnown[cpu] !== true) running[cpu] = Number(fields['prev_pid']); // the first switch tells who ran before it
+    isKnown[cpu] = true;
     close(cpu, atNs);
     running[cpu] = Number(fields['next_pid']);
     since[cpu] = atNs;
@@ -50,7 +52,13 @@ function upperBound(list: ArrayLike<number>, value: number): number {
 /** A range of a lane as at most about `pixels` slices: those shorter than a pixel come merged. */
 export function readLane(lane: Lane, cpu: number, fromNs: number, toNs: number, pixels: number): LaneColumns {
   const pixelNs = Math.max(1, (toNs - fromNs) / pixels);
-  const out = { startNs: [] as number[], endNs: [] as number[], busyNs: [] as number[], tid: [] as number[], merged: [] as number[] };
+  const out = {
+    startNs: [] as number[],
+    endNs: [] as number[],
+    busyNs: [] as number[],
+    tid: [] as number[],
+    merged: [] as number[],
+  };
   let shares = new Map<number, number>();
   for (let i = upperBound(lane.endNs, fromNs); i < lane.startNs.length; i++) {
     const startNs = Math.max(fromNs, lane.startNs[i] ?? 0);
@@ -102,7 +110,13 @@ export function readSeries(series: TraceSeries, fromNs: number, toNs: number, pi
     low.push(Math.min(...values));
     high.push(Math.max(...values));
   }
-  return { name: series.name, atNs: Float64Array.from(atNs), mean: Float64Array.from(mean), low: Float64Array.from(low), high: Float64Array.from(high) };
+  return {
+    name: series.name,
+    atNs: Float64Array.from(atNs),
+    mean: Float64Array.from(mean),
+    low: Float64Array.from(low),
+    high: Float64Array.from(high),
+  };
 }
 
 const fieldText = ({ fields }: TraceEvent): string => Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(' '); // prettier-ignore
@@ -110,7 +124,14 @@ const fieldText = ({ fields }: TraceEvent): string => Object.entries(fields).map
 /** Rows of a range, oldest first. */
 export function readRows(
   session: StoredSession,
-  { fromNs, toNs, name, text, offset, limit }: { fromNs: number; toNs: number; name: string | null; text: string; offset: number; limit: number },
+  {
+    fromNs,
+    toNs,
+    name,
+    text,
+    offset,
+    limit,
+  }: { fromNs: number; toNs: number; name: string | null; text: string; offset: number; limit: number },
 ): { total: number; rows: TraceRow[] } {
   const comms = new Map(session.tasks.map((task) => [task.tid, task.comm]));
   const wanted = text.toLowerCase();
@@ -123,7 +144,14 @@ export function readRows(
     const comm = comms.get(event.tid) ?? '';
     if (wanted !== '' && !`${full} ${comm} ${fieldText(event)}`.toLowerCase().includes(wanted)) continue;
     if (total >= offset && rows.length < limit) {
-      rows.push({ atNs: event.atNs, cpu: event.cpu, tid: event.tid, comm, name: full, text: fieldText(event) });
+      rows.push({
+        atNs: event.atNs,
+        cpu: event.cpu,
+        tid: event.tid,
+        comm,
+        name: full,
+        text: fieldText(event),
+      });
     }
     total++;
   }
@@ -131,7 +159,12 @@ export function readRows(
 }
 
 /** Sums of a range: run time, run-queue wait and switches by task, events by name. */
-export function sumRange(session: StoredSession, lanes: readonly Lane[], fromNs: number, toNs: number): SessionSums {
+export function sumRange(
+  session: StoredSession,
+  lanes: readonly Lane[],
+  fromNs: number,
+  toNs: number,
+): SessionSums {
   const tasks = new Map<number, { runNs: number; waitNs: number; switches: number }>();
   const of = (tid: number) => {
     const known = tasks.get(tid) ?? { runNs: 0, waitNs: 0, switches: 0 };
@@ -156,8 +189,10 @@ export function sumRange(session: StoredSession, lanes: readonly Lane[], fromNs:
       const next = Number(fields['next_pid']);
       const since = waitingSince.get(next);
       waitingSince.delete(next);
-      if (since !== undefined && atNs > fromNs && next !== 0) of(next).waitNs += atNs - Math.max(fromNs, since);
-      if (fields['prev_state'] === 'R' && Number(fields['prev_pid']) !== 0) waitingSince.set(Number(fields['prev_pid']), atNs);
+      if (since !== undefined && atNs > fromNs && next !== 0)
+        of(next).waitNs += Math.max(0, atNs - Math.max(fromNs, since)); // CPUs' clocks differ by up to a slice
+      if (fields['prev_state'] === 'R' && Number(fields['prev_pid']) !== 0)
+        waitingSince.set(Number(fields['prev_pid']), atNs);
     }
     if (atNs < fromNs) continue;
     const full = `${event.system}:${event.name}`;

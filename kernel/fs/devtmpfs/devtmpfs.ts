@@ -39,12 +39,6 @@ function make(kernel: Kernel, root: Inode, node: DeviceNode): number | Failure {
   return failed(made) ? made : 0;
 }
 
-/** A device has come: its node appears, if /dev is there. */
-export function addDeviceNode(kernel: Kernel, node: DeviceNode): void {
-  const root = findDevtmpfs(kernel)?.root;
-  if (root) make(kernel, root, node);
-}
-
 /** Symbolic links and directories that udev would make. */
 function makeCustomary(kernel: Kernel, root: Inode): void {
   const links = {

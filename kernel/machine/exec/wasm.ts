@@ -179,4 +179,3 @@ export const select = (condition: Code, ifTrue: Code, ifFalse: Code): Code => [
 ];
 export const drop = (value: Code): Code => [value, 0x1a];
 export const ret = (value: Code): Code => [value, 0x0f];
-export const unreachable: Code = 0x00;

@@ -11,7 +11,6 @@ import type { Feature, Form, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
 
 export const ZERO = v128.const(0n, 0n);
-export const ONES = v128.const(-1n, -1n);
 
 /** A vector from its lanes, lowest first; as many as fill 16 bytes. */
 export function lanes(...values: readonly number[]): Code {

@@ -9,24 +9,17 @@
 // --record: writes vectors/FAMILY.json, what the real CPU did, for hosts that have none. --show: failures printed for each mnemonic.
 
 import { parseArgs } from 'node:util';
-import type { FormEntry } from '../decode/opcode-map.ts';
+import { casesOf, entriesOf, type CaseOptions } from './cases.ts';
 import { differences } from './compare.ts';
 import { bootEmulated, runEmulated } from './emulated.ts';
 import type { Emulated } from './emulated.ts';
-import { caseFor, isComparable, isSequential, sequenceFor } from './generate.ts';
+import { isSequential, sequenceFor } from './generate.ts';
 import type { NativeHost } from './native.ts';
 import { buildNative, disassemble, removeNative, runNative } from './native.ts';
 import type { Case } from './records.ts';
 import { recordVectors } from './vectors.ts';
 
 const BATCH = 4000;
-
-export type FamilyName = 'integer' | 'sse' | 'x87';
-export function familyOf(entry: FormEntry): FamilyName {
-  const feature = entry.instruction.feature ?? 'base';
-  if (feature === 'x87') return 'x87';
-  return /^(mmx|s?sse|fxsr)/.test(feature) ? 'sse' : 'integer';
-}
 
 export interface Failure {
   readonly name: string;
@@ -41,51 +34,10 @@ export interface Report {
   readonly failures: readonly Failure[];
 }
 
-export interface Options {
-  readonly families: readonly string[];
-  readonly cases: number;
-  readonly seed: number;
-  readonly only: RegExp;
+export interface Options extends CaseOptions {
   /** Cases of several instructions in a row. */
   readonly sequences: number;
   readonly x87Pointers: boolean;
-}
-
-/** A seed for the case, from what names it, so that other forms do not move it. */
-function seedOf(entry: FormEntry, seed: number, number: number): number {
-  let hash = seed * 0x9e37_79b1 + number * 0x85eb_ca6b;
-  for (const character of `${entry.instruction.mnemonic} ${entry.encoding}`)
-    hash = Math.imul(hash ^ character.charCodeAt(0), 0x0100_0193);
-  return hash | 0;
-}
-
-/** The cases of single instructions that the options ask for, form by form. */
-export function casesOf(
-  emulated: Emulated,
-  options: Pick<Options, 'families' | 'cases' | 'seed' | 'only'>,
-): FormCases[] {
-  return entriesOf(emulated, options).map((entry) => {
-    const mmx = entry.operands.some((operand) => operand.register === 'mmx');
-    const seeds = Array.from({ length: options.cases }, (_unused, i) => seedOf(entry, options.seed, i));
-    const cases = seeds.map((seed) => ({ seed, test: caseFor(entry, seed) }));
-    return { name: entry.instruction.mnemonic, encoding: entry.encoding, mmx, cases };
-  });
-}
-
-export interface FormCases {
-  readonly name: string;
-  readonly encoding: string;
-  readonly mmx: boolean;
-  readonly cases: readonly { readonly seed: number; readonly test: Case }[];
-}
-
-function entriesOf(emulated: Emulated, options: Pick<Options, 'families' | 'only'>): FormEntry[] {
-  return emulated.machine.code.map.entries.filter(
-    (entry) =>
-      options.families.includes(familyOf(entry)) &&
-      isComparable(entry) &&
-      options.only.test(entry.instruction.mnemonic),
-  );
 }
 
 export function runLockstep(host: NativeHost, emulated: Emulated, options: Options): Report {

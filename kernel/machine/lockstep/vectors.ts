@@ -7,8 +7,8 @@ import { dirname, join } from 'node:path';
 import { checksum } from './compare.ts';
 import type { Emulated } from './emulated.ts';
 import { runEmulated } from './emulated.ts';
-import type { FormCases } from './lockstep.ts';
-import { casesOf } from './lockstep.ts';
+import type { FormCases } from './cases.ts';
+import { casesOf } from './cases.ts';
 import type { NativeHost } from './native.ts';
 import { runNative } from './native.ts';
 

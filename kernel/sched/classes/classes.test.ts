@@ -35,7 +35,8 @@ function shares(tasks: readonly Task[], rounds: number): number[] {
 
 describe('fair', () => {
   it('gives equal tasks equal shares', () => {
-    for (const share of shares([task(1, 'normal'), task(2, 'normal'), task(3, 'normal')], 300)) expect(share).toBeCloseTo(1 / 3, 1);
+    for (const share of shares([task(1, 'normal'), task(2, 'normal'), task(3, 'normal')], 300))
+      expect(share).toBeCloseTo(1 / 3, 1);
   });
   it('gives nice 0 about three times what nice 5 gets', () => {
     const [a = 0, b = 0] = shares([task(1, 'normal'), task(2, 'normal', { nice: 5 })], 1000);
@@ -60,7 +61,11 @@ describe('fair', () => {
 describe('real-time', () => {
   it('runs the highest priority first, equals in order', () => {
     const queue = realTime.emptyQueue();
-    for (const one of [task(1, 'fifo', { rtPriority: 5 }), task(2, 'fifo', { rtPriority: 9 }), task(3, 'fifo', { rtPriority: 5 })]) {
+    for (const one of [
+      task(1, 'fifo', { rtPriority: 5 }),
+      task(2, 'fifo', { rtPriority: 9 }),
+      task(3, 'fifo', { rtPriority: 5 }),
+    ]) {
       realTime.enqueue(queue, one, true);
     }
     expect([1, 2, 3].map(() => realTime.pickNext(queue)?.tid)).toEqual([2, 1, 3]);

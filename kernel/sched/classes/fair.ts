@@ -82,7 +82,8 @@ export const fair: SchedulingClass<FairQueue> = {
   ran(_queue, current, ns) {
     current.sched.vruntime += virtualNs(current, ns);
     current.sched.sliceUsedNs += ns;
-    if (current.sched.vruntime >= current.sched.deadline && current.sched.sliceUsedNs < BASE_SLICE_NS) renewDeadline(current);
+    if (current.sched.vruntime >= current.sched.deadline && current.sched.sliceUsedNs < BASE_SLICE_NS)
+      renewDeadline(current);
   },
   shouldYield(queue, current) {
     if (current.sched.sliceUsedNs < BASE_SLICE_NS) return false;
@@ -92,7 +93,9 @@ export const fair: SchedulingClass<FairQueue> = {
   shouldPreempt(queue, current, woken) {
     if (woken.sched.policy !== 'normal') return false;
     if (current.sched.policy === 'idle') return true;
-    return woken.sched.deadline < current.sched.deadline && woken.sched.vruntime <= averageVruntime(queue, current);
+    return (
+      woken.sched.deadline < current.sched.deadline && woken.sched.vruntime <= averageVruntime(queue, current)
+    );
   },
   waiting: (queue) => queue.tasks,
 };

@@ -9,7 +9,10 @@ function sealed<Queue>(schedulingClass: SchedulingClass<Queue>): [string, Schedu
   return [schedulingClass.name, schedulingClass];
 }
 
-export const schedulingClasses: ReadonlyMap<string, SchedulingClass> = new Map([sealed(realTime), sealed(fair)]);
+export const schedulingClasses: ReadonlyMap<string, SchedulingClass> = new Map([
+  sealed(realTime),
+  sealed(fair),
+]);
 
 /** The class that serves a policy. */
 export const classOfPolicy: Readonly<Record<PolicyName, string>> = {

@@ -18,7 +18,9 @@ export const realTime: SchedulingClass<RealTimeQueue> = {
     // A preempted task stays first among its equals; one whose quantum is over goes last.
     const preempted = task.sched.onCpu && keepsPlace;
     const rank = task.sched.rtPriority;
-    const at = queue.tasks.findIndex((other) => (preempted ? other.sched.rtPriority <= rank : other.sched.rtPriority < rank));
+    const at = queue.tasks.findIndex((other) =>
+      preempted ? other.sched.rtPriority <= rank : other.sched.rtPriority < rank,
+    );
     queue.tasks.splice(at < 0 ? queue.tasks.length : at, 0, task);
     if (!keepsPlace) task.sched.sliceUsedNs = 0;
   },
