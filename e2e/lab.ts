@@ -130,6 +130,10 @@ export class Lab {
     await expect(this.terminal()).toBeVisible();
   }
 
+  async layout(name: 'Write' | 'Watch' | 'Analyse'): Promise<void> {
+    await this.page.getByRole('group', { name: 'Layout' }).getByRole('button', { name }).click();
+  }
+
   editor(): Locator {
     return this.page.locator('.monaco-editor:visible').first();
   }

@@ -49,16 +49,16 @@ for (const shell of shells) {
         );
         await lab.command('Swap');
         await expect(page.getByText(/MiB of 128 MiB|pages\/s|thrashing|swapped/i).first()).toBeVisible();
-        await page.getByRole('button', { name: 'Watch' }).click();
+        await lab.layout('Watch');
         await lab.screenshots('watch');
-        await page.getByRole('button', { name: 'Write' }).click();
+        await lab.layout('Write');
         await lab.showTab('tty1');
         await expect(lab.terminal()).toContainText('survived', { timeout: 170_000 });
         await page.getByRole('button', { name: /Stop/ }).click();
       });
 
       await test.step('the recording opens and is exported', async () => {
-        await page.getByRole('button', { name: 'Analyse' }).click();
+        await lab.layout('Analyse');
         await page
           .getByRole('button', { name: 'Sessions' })
           .first()

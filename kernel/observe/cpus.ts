@@ -48,10 +48,7 @@ export function viewCpus(kernel: Kernel, nowNs = machineNs(kernel)): CpuView[] {
   return kernel.sched.runQueues.map((queue) => {
     const { times } = queue;
     const waiting = waitingTasks(queue);
-    const openIdleNs =
-      queue.current === null && queue.waiting === 0
-        ? Math.max(0, nowNs - (kernel.time.cpuNs[queue.cpu] ?? 0))
-        : 0;
+    const openIdleNs = queue.current === null ? Math.max(0, nowNs - (kernel.time.cpuNs[queue.cpu] ?? 0)) : 0;
     return {
       userNs: times.user, niceNs: times.nice, systemNs: times.system, irqNs: times.irq, softirqNs: times.softirq, iowaitNs: times.iowait,
       idleNs: times.idle + openIdleNs, contextSwitches: queue.contextSwitches, migrationsIn: queue.migrationsIn,
