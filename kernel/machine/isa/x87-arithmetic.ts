@@ -6,10 +6,10 @@
 
 import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64, f64, select } from '../exec/wasm.ts';
+import { drop, i32, i64, f64, select } from '../exec/wasm.ts';
 import type { Helper } from './declare.ts';
 import {
-  BIAS, CLASS, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, invalid, isClass, isUnmasked, noteDenormals,
+  BIAS, CLASS, FLAG, NO_NUMBER, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, invalid, isClass, isUnmasked, noteDenormals,
   put, raise, roundingMode, setC1, signOf, significandOf,
 } from './x87-state.ts'; // prettier-ignore
 
@@ -50,7 +50,7 @@ export function shiftRight(f: Emitter, high: Code, low: Code, count: Code): Wide
   return { high: outHigh.get, low: outLow.get };
 }
 
-export interface Unpacked {
+interface Unpacked {
   readonly exponent: Code; // i32
   readonly significand: Code;
 }
@@ -209,7 +209,10 @@ const numberPair = (name: string, emit: (f: Emitter) => void): Helper => ({
   name,
   parameters: ['i32'],
   emit(f) {
-    f.unlikely(f.call('x87NoNumber', f.context), () => f.emit(RETURN));
+    f.unlikely(i32.and(either(f), i32.const(NO_NUMBER)), () => {
+      f.emit(drop(f.call('x87NoNumber', f.context)));
+      f.emit(RETURN);
+    });
     emit(f);
   },
 });
@@ -229,7 +232,7 @@ const only = (f: Emitter, slot: number): void => {
 const add = numberPair('x87Add', (f) => {
   const differ = signsDiffer(f);
   const kinds = f.let('i32', either(f));
-  f.when(i32.and(kinds, i32.const(CLASS.infinite)), () => {
+  f.unlikely(i32.and(kinds, i32.const(CLASS.infinite)), () => {
     const both = i32.and(isClass(f, SLOT.a, CLASS.infinite), isClass(f, SLOT.b, CLASS.infinite));
     f.when(i32.and(differ, i32.ne(both, i32.const(0))), () => {
       invalid(f);
@@ -240,7 +243,7 @@ const add = numberPair('x87Add', (f) => {
     f.emit(RETURN);
   });
   noteDenormals(f, kinds);
-  f.when(i32.and(kinds, i32.const(CLASS.zero)), () => {
+  f.unlikely(i32.and(kinds, i32.const(CLASS.zero)), () => {
     f.when(isClass(f, SLOT.a, CLASS.zero), () => {
       f.when(isClass(f, SLOT.b, CLASS.zero), () => {
         f.when(differ, () => exactZero(f), () => copySlot(f, SLOT.r, SLOT.a)); // prettier-ignore
@@ -305,7 +308,7 @@ const subtract: Helper = {
 const multiply = numberPair('x87Mul', (f) => {
   const kinds = f.let('i32', either(f));
   const signBit = f.let('i32', i32.and(i32.xor(exponentOf(f, SLOT.a), exponentOf(f, SLOT.b)), i32.const(0x8000))); // prettier-ignore
-  f.when(i32.and(kinds, i32.const(CLASS.infinite | CLASS.zero)), () => {
+  f.unlikely(i32.and(kinds, i32.const(CLASS.infinite | CLASS.zero)), () => {
     const both = i32.const(CLASS.infinite | CLASS.zero);
     f.when(i32.eq(i32.and(kinds, both), both), () => {
       invalid(f);
@@ -330,7 +333,7 @@ const multiply = numberPair('x87Mul', (f) => {
 const divide = numberPair('x87Div', (f) => {
   const signBit = f.let('i32', i32.and(i32.xor(exponentOf(f, SLOT.a), exponentOf(f, SLOT.b)), i32.const(0x8000))); // prettier-ignore
   const kinds = f.let('i32', either(f));
-  f.when(i32.and(kinds, i32.const(CLASS.infinite | CLASS.zero)), () => {
+  f.unlikely(i32.and(kinds, i32.const(CLASS.infinite | CLASS.zero)), () => {
     const both = i32.and(i32.and(classOf(f, SLOT.a), classOf(f, SLOT.b)), i32.const(CLASS.infinite | CLASS.zero)); // prettier-ignore
     f.when(both, () => {
       invalid(f);

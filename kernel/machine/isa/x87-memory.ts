@@ -104,7 +104,7 @@ function toFloat(name: string, format: number): Helper {
 }
 
 /** The integer nearest to finite A by `mode` as a magnitude, at most 2^64 - 1; exponents above 63 are the caller's matter. */
-export function roundToInteger(f: Emitter, mode: Code, exponent: Code, significand: Code): Code {
+function roundToInteger(f: Emitter, mode: Code, exponent: Code, significand: Code): Code {
   const result = f.variable('i64');
   const parts = shiftRight(f, significand, i64.const(0), i32.sub(i32.const(63), exponent));
   result.set(parts.high);

@@ -8,7 +8,7 @@ import { instruction } from './declare.ts';
 import { FORMAT, normalizeAndRound, round, unpack } from './x87-arithmetic.ts';
 import {
   BIAS, C0, C2, C3, CLASS, DEFAULT_NAN, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, flagsOf, invalid, isClass,
-  isEmpty, noteDenormals, notePointers, physical, put, raise, setC1, signOf, significandOf, waitForExceptions, noException,
+  isEmpty, keepA, noteDenormals, notePointers, physical, put, raise, setC1, signOf, significandOf, waitForExceptions, noException,
 } from './x87-state.ts'; // prettier-ignore
 
 const bit = (condition: Code): Code => i64.extend_i32_u(condition);
@@ -45,19 +45,17 @@ const remainder: Helper = {
     const unchanged = i32.or(isClass(f, SLOT.a, CLASS.zero), isClass(f, SLOT.b, CLASS.infinite));
     const sign = f.let('i32', signOf(f, SLOT.a));
     const a = unpack(f, SLOT.a);
-    const keepA = (): void => {
+    const roundA = (): void => {
       round(f, sign, a.exponent, a.significand, i64.const(0), FORMAT.extended);
       f.emit(ret(none));
     };
     f.when(unchanged, () => {
-      // A pseudo-denormal becomes the number that it is
-      const pseudo = i32.and(i32.eqz(i32.and(exponentOf(f, SLOT.a), i32.const(0x7fff))), i64.lt_s(significandOf(f, SLOT.a), i64.const(0))); // prettier-ignore
-      put(f, SLOT.r, significandOf(f, SLOT.a), i32.or(exponentOf(f, SLOT.a), pseudo));
+      keepA(f);
       f.emit(ret(none));
     });
     const b = unpack(f, SLOT.b);
     const distance = f.let('i32', i32.sub(a.exponent, b.exponent));
-    f.when(i32.lt_s(distance, i32.sub(i32.const(0), nearest)), keepA);
+    f.when(i32.lt_s(distance, i32.sub(i32.const(0), nearest)), roundA);
     const rest = f.variable('i64');
     const quotient = f.variable('i64');
     const negative = f.variable('i32');
@@ -139,8 +137,9 @@ const scale: Helper = {
       f.emit(RETURN);
     });
     noteDenormals(f, either(f));
-    f.when(isClass(f, SLOT.a, CLASS.zero | CLASS.infinite), () => {
-      copySlot(f, SLOT.r, SLOT.a);
+    const isKept = i32.or(isClass(f, SLOT.a, CLASS.zero | CLASS.infinite), isClass(f, SLOT.b, CLASS.zero));
+    f.when(isKept, () => {
+      keepA(f);
       f.emit(RETURN);
     });
     const a = unpack(f, SLOT.a);

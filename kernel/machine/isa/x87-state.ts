@@ -27,7 +27,7 @@ const BEFORE = FLAG.invalid | FLAG.denormal | FLAG.zeroDivide;
 /** What kind of number a slot holds, one bit each. */
 export const CLASS = { normal: 1, zero: 2, infinite: 4, quiet: 8, signalling: 16, denormal: 32, unsupported: 64, empty: 128 } as const; // prettier-ignore
 export const NAN = CLASS.quiet | CLASS.signalling;
-const NO_NUMBER = NAN | CLASS.unsupported | CLASS.empty;
+export const NO_NUMBER = NAN | CLASS.unsupported | CLASS.empty;
 
 /** Places in the context: a slot is a significand (u64), sign and exponent (i32), class (i32). */
 export const SLOT = { a: CONTEXT.scratch, b: CONTEXT.scratch + 16, r: CONTEXT.scratch + 32 } as const;
@@ -55,6 +55,14 @@ export const setClass = (f: Emitter, slot: number, kind: Code): void =>
   f.emit(i32.store(f.context, kind, slot + 12));
 export const copySlot = (f: Emitter, to: number, from: number): void =>
   put(f, to, significandOf(f, from), exponentOf(f, from));
+
+/** R = A, of which a pseudo-denormal becomes the normal number that it is. */
+export function keepA(f: Emitter): void {
+  const significand = significandOf(f, SLOT.a);
+  const exponent = exponentOf(f, SLOT.a);
+  const denormal = i32.eqz(i32.and(exponent, i32.const(0x7fff)));
+  put(f, SLOT.r, significand, i32.or(exponent, i32.and(denormal, i64.lt_s(significand, i64.const(0)))));
+}
 
 export const flagsOf = (f: Emitter): Code => i32.load(f.context, FLAGS_AT);
 export const raise = (f: Emitter, flags: Code | number): void => {
@@ -89,7 +97,7 @@ export const isEmpty = (f: Emitter, number: Code): Code =>
   i32.eq(i32.and(i32.shr_u(f.get('ftw'), tagShift(number)), i32.const(3)), i32.const(3));
 export const tagEmpty = (f: Emitter, number: Code): void =>
   f.set('ftw', i32.or(f.get('ftw'), i32.shl(i32.const(3), tagShift(number))));
-export const tagValid = (f: Emitter, number: Code): void =>
+const tagValid = (f: Emitter, number: Code): void =>
   f.set('ftw', i32.and(f.get('ftw'), i32.xor(i32.shl(i32.const(3), tagShift(number)), i32.const(-1))));
 export const moveTop = (f: Emitter, by: Code): void => {
   const moved = i32.and(i32.add(f.get('fsw'), i32.shl(by, i32.const(11))), i32.const(0x3800));
@@ -120,41 +128,53 @@ const classify: Helper = {
   },
 };
 
-/** x87Take(context, i, slot): ST(i) into a slot. */
-const take: Helper = {
-  name: 'x87Take',
-  parameters: ['i32', 'i32', 'i32'],
-  emit(f, context, i, slot) {
-    const number = physical(f, i);
-    const place = placeOf(f, number);
-    const to = f.let('i32', i32.add(context, slot));
-    const significand = f.let('i64', i64.load(place, CONTEXT.x87));
-    const exponent = f.let('i32', i32.load16_u(place, CONTEXT.x87 + 8));
-    f.emit(i64.store(to, significand));
-    f.emit(i32.store(to, exponent, 8));
-    f.emit(i32.store(to, f.call('x87Classify', context, significand, exponent), 12));
-    f.when(isEmpty(f, number), () => f.emit(i32.store(to, i32.const(CLASS.empty), 12)));
-  },
-};
+/** ST(i) into a slot. */
+function takeInto(f: Emitter, i: Code, slot: number): void {
+  const number = physical(f, i);
+  const place = placeOf(f, number);
+  const significand = f.let('i64', i64.load(place, CONTEXT.x87));
+  const exponent = f.let('i32', i32.load16_u(place, CONTEXT.x87 + 8));
+  put(f, slot, significand, exponent);
+  const field = i32.and(exponent, i32.const(0x7fff));
+  const usual = i32.and(
+    i32.lt_u(i32.sub(field, i32.const(1)), i32.const(0x7ffe)),
+    i64.lt_s(significand, i64.const(0)),
+  );
+  const kind = f.variable('i32');
+  kind.set(i32.const(CLASS.normal));
+  f.unlikely(i32.eqz(usual), () => kind.set(f.call('x87Classify', f.context, significand, exponent)));
+  setClass(f, slot, select(isEmpty(f, number), i32.const(CLASS.empty), kind.get));
+}
 
-/** x87Operands(context, i, j): A = ST(i), B = ST(j), no exceptions yet. x87Operand: A = ST(i). */
+/**
+ * No exceptions yet, and x87Operands(context, i, j): A = ST(i), B = ST(j); x87Operand(context, i): A = ST(i);
+ * x87OperandB(context, i): B = ST(i).
+ */
 const operands: readonly Helper[] = [
   {
     name: 'x87Operands',
     parameters: ['i32', 'i32', 'i32'],
-    emit(f, context, i, j) {
+    emit(f, _context, i, j) {
       noException(f);
-      f.emit(f.call('x87Take', context, i, i32.const(SLOT.a)));
-      f.emit(f.call('x87Take', context, j, i32.const(SLOT.b)));
+      takeInto(f, i, SLOT.a);
+      takeInto(f, j, SLOT.b);
     },
   },
   {
     name: 'x87Operand',
     parameters: ['i32', 'i32'],
-    emit(f, context, i) {
+    emit(f, _context, i) {
       noException(f);
-      f.emit(f.call('x87Take', context, i, i32.const(SLOT.a)));
+      takeInto(f, i, SLOT.a);
       setClass(f, SLOT.b, i32.const(CLASS.normal));
+    },
+  },
+  {
+    name: 'x87OperandB',
+    parameters: ['i32', 'i32'],
+    emit(f, _context, i) {
+      noException(f);
+      takeInto(f, i, SLOT.b);
     },
   },
 ];
@@ -213,7 +233,7 @@ const finishers: readonly Helper[] = [
     name: 'x87Finish',
     parameters: ['i32', 'i32', 'i32'],
     emit(f, _context, i, pops) {
-      f.when(blocked(f, BEFORE), () => {
+      f.unlikely(blocked(f, BEFORE), () => {
         setC1(f, i32.const(0));
         report(f, f.let('i32', i32.and(flagsOf(f), i32.const(BEFORE | FLAG.stack))));
         f.emit(RETURN);
@@ -294,4 +314,4 @@ export const summaryOf = (fsw: Code, fcw: Code): Code => {
   return i32.or(clear, select(unmasked, i32.const(SUMMARY_AND_BUSY), i32.const(0)));
 };
 
-export const stateHelpers: readonly Helper[] = [classify, take, ...operands, noNumber, ...finishers];
+export const stateHelpers: readonly Helper[] = [classify, ...operands, noNumber, ...finishers];

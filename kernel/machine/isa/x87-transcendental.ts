@@ -17,7 +17,7 @@ import {
 } from './x87-state.ts'; // prettier-ignore
 import type { Float } from './x87-wide.ts';
 import {
-  ONE, constant, difference, factorials, normalized, oddReciprocals, product, quotient, series, sum, wideHelpers, wideVariable,
+  constant, difference, factorials, normalized, oddReciprocals, product, quotient, series, sum, wideHelpers, wideVariable,
 } from './x87-wide.ts'; // prettier-ignore
 
 const LN2 = 0xb172_17f7_d1cf_79ab_c9e3_b398_03f2_f6afn; // Q0
@@ -37,11 +37,15 @@ const refuse = (f: Emitter): void => {
   invalid(f);
   done(f);
 };
-/** Rounds an argument so small that CPUs take it for its function's value, inexactly. */
-export function roundTiny(f: Emitter, sign: Code, exponent: Code, high: Code, low: Code): void {
-  round(f, sign, exponent, high, low, FORMAT.extended);
+/** Exact results that no CPU calls exact. */
+function sayInexact(f: Emitter): void {
   const denormal = i32.eqz(i32.and(exponentOf(f, SLOT.r), i32.const(0x7fff)));
   raise(f, select(denormal, i32.const(FLAG.precision | FLAG.underflow), i32.const(FLAG.precision)));
+}
+/** Rounds an argument so small that CPUs take it for its function's value. */
+export function roundTiny(f: Emitter, sign: Code, exponent: Code, high: Code, low: Code): void {
+  round(f, sign, exponent, high, low, FORMAT.extended);
+  sayInexact(f);
 }
 /** Rounds what is known to be inexact. */
 export function roundInexact(f: Emitter, sign: Code, value: Float): void {
@@ -143,7 +147,7 @@ const logarithmTimes: Helper = {
     const distance = f.let('i64', select(large, i64.sub(i64.const(0), m), m));
     f.when(i64.eqz(distance), () => {
       timesB(f, powerSign, whole, i64.const(0));
-      raise(f, FLAG.precision); // exact, but no CPU says so
+      sayInexact(f);
       done(f);
     });
     const zeros = f.let('i64', i64.clz(distance));

@@ -86,7 +86,7 @@ export function series(f: Emitter, t: Wide, coefficients: readonly bigint[], sig
 } // prettier-ignore
 
 /** 1 in Q1, and 1/n!, 1/(2k+1), as such. */
-export const ONE = 1n << 127n;
+const ONE = 1n << 127n;
 export function factorials(first: number, step: number, count: number): bigint[] {
   const out: bigint[] = [];
   let divisor = 1n;

@@ -66,11 +66,9 @@ function arithmetic({ name, helper, digit, toRegister, reversed }: Operation): I
     declare(mnemonic, forms, (e, source) => {
       waitForExceptions(e);
       const format = formatOf(source.size);
-      const [register, memory] = reversed ? [SLOT.b, SLOT.a] : [SLOT.a, SLOT.b];
       e.hostForRead(source); // before anything changes
-      noException(e);
-      call(e, 'x87Take', zero, i32.const(register));
-      fromMemory(e, format, source, memory);
+      call(e, reversed ? 'x87OperandB' : 'x87Operand', zero);
+      fromMemory(e, format, source, reversed ? SLOT.a : SLOT.b);
       call(e, helper);
       call(e, 'x87Finish', zero, zero);
       notePointers(e, source);

@@ -4,7 +4,7 @@ import { bootEmulated } from './emulated.ts';
 import { replayVectors } from './vectors.ts';
 
 describe('instructions as on the recorded CPU', () => {
-  it.each(['integer', 'sse'])('every form of the family %s', { timeout: 120_000 }, (family) => {
+  it.each(['integer', 'sse', 'x87'])('every form of the family %s', { timeout: 120_000 }, (family) => {
     expect(replayVectors(bootEmulated(), family)).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 // Recorded vectors: for some cases of each form a checksum of the state that the real CPU left, so that tests of the
 // instructions run where there is no such CPU. Cases are made again from their seeds; after a change of the generator
-// or of an encoding record anew: node kernel/machine/lockstep/lockstep.ts --families integer,sse --record
+// or of an encoding record anew: node kernel/machine/lockstep/lockstep.ts --families integer,sse,x87 --record
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
