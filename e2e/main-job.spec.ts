@@ -66,7 +66,7 @@ for (const shell of shells) {
           .catch(() => undefined);
         const sessions = page.getByRole('list', { name: 'Sessions' });
         await sessions.getByRole('button').first().click();
-        await expect(page.getByRole('region', { name: 'Session' })).toBeVisible();
+        await expect(page.getByRole('region', { name: 'Session', exact: true }).first()).toBeVisible();
         const download = page.waitForEvent('download');
         await page.getByRole('button', { name: 'Perfetto', exact: true }).click();
         expect((await download).suggestedFilename()).toMatch(/perfetto/);
