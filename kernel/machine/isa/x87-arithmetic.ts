@@ -102,6 +102,24 @@ const rounder: Helper = {
     const sign = f.let('i32', i32.and(signAndFormat, i32.const(1)));
     const format = f.let('i32', i32.shr_u(signAndFormat, i32.const(1)));
     const toMemory = i32.gt_u(format, i32.const(FORMAT.extended));
+    // The usual: to nearest, 64 bits, exponent far enough from its ends
+    const usual = i32.and(
+      i32.eq(i32.and(f.get('fcw'), i32.const(0xf00)), i32.const(0x300)),
+      i32.lt_u(i32.add(exponent, i32.const(BIAS - 2)), i32.const(2 * BIAS - 3)),
+    );
+    f.when(i32.and(usual, i32.eqz(toMemory)), () => {
+      const half = i32.and(i64.eq(low, TOP_BIT), i32.wrap_i64(i64.and(high, i64.const(1))));
+      const up = f.let('i32', i32.or(i64.gt_u(low, TOP_BIT), half));
+      const sum = f.let('i64', i64.add(high, bit(up)));
+      const carry = f.let('i32', i64.eqz(sum));
+      f.when(notZero(low), () => {
+        raise(f, FLAG.precision);
+        setC1(f, up);
+      });
+      const field = i32.add(i32.add(exponent, i32.const(BIAS)), carry);
+      put(f, SLOT.r, select(carry, TOP_BIT, sum), i32.or(field, i32.shl(sign, i32.const(15))));
+      f.emit(RETURN);
+    });
     const mode = f.let('i32', roundingMode(f));
     const away = f.let('i32', i32.eq(mode, i32.sub(i32.const(2), sign)));
     const drop = f.variable('i64');
