@@ -196,6 +196,12 @@ function movableTask(queue: RunQueue, cpu: number): Task | undefined {
 function switchTo(kernel: Kernel, queue: RunQueue, previous: Task | null, next: Task | null): void {
   const clocks = kernel.time.cpuNs;
   const { cpu } = queue;
+  if (next !== null) {
+    // The clock of an idle CPU stands where it went idle: it moves on before anything is stamped with it.
+    const fromNs = Math.max(next.sched.queuedSinceNs, next.sched.lastRanNs);
+    if (previous === null) leaveIdle(kernel, queue, fromNs);
+    clocks[cpu] = Math.max(clocks[cpu] ?? 0, fromNs);
+  }
   if (isOn(kernel, schedSwitch)) traceSwitch(kernel, previous, next);
   if (previous !== null) {
     if (kernel.recorder.slices !== null) noteSlice(kernel, kernel.recorder.slices, previous);
@@ -212,8 +218,6 @@ function switchTo(kernel: Kernel, queue: RunQueue, previous: Task | null, next: 
     queue.idleSinceNs = now(kernel);
     return;
   }
-  if (previous === null) leaveIdle(kernel, queue, Math.max(next.sched.queuedSinceNs, next.sched.lastRanNs));
-  clocks[cpu] = Math.max(clocks[cpu] ?? 0, next.sched.queuedSinceNs, next.sched.lastRanNs);
   charge(kernel, 'contextSwitch');
   queue.contextSwitches++;
   next.sched.switchCount++;

@@ -78,7 +78,7 @@ export function startRecording(recorder: Recorder, machine: OpenMachine, name: s
   enableTracepoints(kernel, 'all');
   kernel.trace.recording = true;
   recorder.current = current;
-  noteTasks(current, kernel);
+  sampleIfDue(recorder, machine);
   return current;
 }
 
