@@ -8,9 +8,9 @@ import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
 import { CONTEXT, FCW_DEFAULT } from '../layout.ts';
-import type { Family, Form, Helper, Instruction, Operand } from './declare.ts';
-import { instruction } from './declare.ts';
+import type { Family, Helper } from './declare.ts';
 import { CLASS, physical, placeOf, isEmpty, summaryOf, waitForExceptions } from './x87-state.ts';
+import { declare } from './x87-support.ts';
 
 const ALL_MASKS = 0x3f;
 const CONTROL_BITS = 0x1f3f;
@@ -19,19 +19,6 @@ const CODES = 0x4700;
 const TOP = 0x3800;
 const TAG = { valid: 0, zero: 1, special: 2, empty: 3 } as const;
 
-function declare(
-  mnemonic: string,
-  forms: readonly Form[],
-  emit: (e: InstructionEmitter, ...operands: Operand[]) => void,
-): Instruction {
-  return instruction({
-    mnemonic,
-    source: `SDM vol. 2, ${mnemonic.toUpperCase()}`,
-    feature: 'x87',
-    forms,
-    emit,
-  });
-}
 const controlWord = (value: Code): Code =>
   i32.or(i32.and(value, i32.const(CONTROL_BITS)), i32.const(CONTROL_FIXED));
 

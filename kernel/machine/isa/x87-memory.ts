@@ -4,7 +4,7 @@ import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { drop, i32, i64, ret, select } from '../exec/wasm.ts';
 import type { Helper } from './declare.ts';
-import { FORMAT, normalizeAndRound, round, shiftRight, unpack } from './x87-arithmetic.ts';
+import { FORMAT, normalizeAndRound, round, shiftRight, unpack } from './x87-round.ts';
 import {
   BIAS, C0, C2, C3, CLASS, FLAG, NAN, RETURN, SLOT, TOP_BIT, WORK, classOf, isClass, noException, noteDenormals, put, raise, roundingMode, setC1, signOf,
   exponentOf, significandOf,

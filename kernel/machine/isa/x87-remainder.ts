@@ -1,15 +1,15 @@
 // x87: exact partial remainders, scaling, taking a number apart (SDM vol. 2A, FPREM, FPREM1, FSCALE, FXTRACT).
 
-import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
+import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, ret, select } from '../exec/wasm.ts';
 import type { Family, Helper, Instruction } from './declare.ts';
-import { instruction } from './declare.ts';
-import { FORMAT, normalizeAndRound, round, unpack } from './x87-arithmetic.ts';
+import { FORMAT, normalizeAndRound, round, unpack } from './x87-round.ts';
 import {
   BIAS, C0, C2, C3, CLASS, DEFAULT_NAN, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, flagsOf, invalid, isClass,
-  isEmpty, keepA, noteDenormals, notePointers, physical, put, raise, setC1, signOf, significandOf, waitForExceptions, noException,
+  isEmpty, keepA, noteDenormals, physical, put, raise, setC1, signOf, significandOf, noException,
 } from './x87-state.ts'; // prettier-ignore
+import { onStack, one, zero } from './x87-support.ts';
 
 const bit = (condition: Code): Code => i64.extend_i32_u(condition);
 
@@ -197,23 +197,8 @@ const room: Helper = {
   },
 };
 
-function declare(mnemonic: string, form: string, emit: (e: InstructionEmitter) => void): Instruction {
-  return instruction({
-    mnemonic,
-    source: `SDM vol. 2A, ${mnemonic.toUpperCase()}`,
-    feature: 'x87',
-    forms: [[form, '']],
-    emit(e) {
-      waitForExceptions(e);
-      emit(e);
-      notePointers(e);
-    },
-  });
-}
-const [zero, one] = [i32.const(0), i32.const(1)];
-
 function partial(mnemonic: string, form: string, nearest: number): Instruction {
-  return declare(mnemonic, form, (e) => {
+  return onStack(mnemonic, [[form, '']], (e) => {
     e.emit(e.call('x87Operands', e.context, zero, one));
     const codes = e.let('i32', e.call('x87Remainder', e.context, i32.const(nearest)));
     e.emit(e.call('x87Finish', e.context, zero, zero));
@@ -226,12 +211,12 @@ export const x87Remainder: Family = {
   instructions: [
     partial('fprem', 'D9 F8', 0),
     partial('fprem1', 'D9 F5', 1),
-    declare('fscale', 'D9 FD', (e) => {
+    onStack('fscale', [['D9 FD', '']], (e) => {
       e.emit(e.call('x87Operands', e.context, zero, one));
       e.emit(e.call('x87Scale', e.context));
       e.emit(e.call('x87Finish', e.context, zero, zero));
     }),
-    declare('fxtract', 'D9 F4', (e) => {
+    onStack('fxtract', [['D9 F4', '']], (e) => {
       e.emit(e.call('x87Operand', e.context, zero));
       e.emit(e.call('x87Extract', e.context));
       e.emit(e.call('x87RoomToPush', e.context));

@@ -4,17 +4,17 @@
 // Deviation: results are correctly rounded; those of real CPUs may differ by one in the last place, and C1 with them.
 // Where the manual leaves the result undefined (F2XM1 beyond ±1, FYL2XP1 beyond 1 - √½) it is near that of some CPUs.
 
-import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
+import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
 import type { Family, Helper, Instruction } from './declare.ts';
-import { instruction } from './declare.ts';
-import type { Wide } from './x87-arithmetic.ts';
-import { FORMAT, round, shiftRight, unpack } from './x87-arithmetic.ts';
+import type { Wide } from './x87-round.ts';
+import { FORMAT, round, shiftRight, unpack } from './x87-round.ts';
 import {
-  BIAS, CLASS, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, invalid, isClass, noteDenormals, notePointers,
-  put, raise, signOf, waitForExceptions,
+  BIAS, CLASS, FLAG, RETURN, SLOT, TOP_BIT, classOf, copySlot, either, exponentOf, invalid, isClass, noteDenormals,
+  put, raise, signOf,
 } from './x87-state.ts'; // prettier-ignore
+import { onStack, one, zero } from './x87-support.ts';
 import type { Float } from './x87-wide.ts';
 import {
   constant, difference, factorials, normalized, oddReciprocals, product, quotient, series, sum, wideHelpers, wideVariable,
@@ -25,7 +25,7 @@ const TWO_OVER_LN2 = 0xb8aa_3b29_5c17_f0bb_be87_fed0_691d_3e89n; // Q2
 const SQRT_2 = 0xb504_f333_f9de_6484n; // a significand
 const bit = (condition: Code): Code => i64.extend_i32_u(condition);
 const done = (f: Emitter): void => f.emit(RETURN);
-const zero = (f: Emitter, signBit: Code): void => {
+const signedZero = (f: Emitter, signBit: Code): void => {
   put(f, SLOT.r, i64.const(0), signBit);
   done(f);
 };
@@ -135,7 +135,7 @@ const logarithmTimes: Helper = {
       infinity(f, resultSign);
     });
     noteDenormals(f, either(f));
-    f.when(i32.or(isOne, isClass(f, SLOT.b, CLASS.zero)), () => zero(f, resultSign));
+    f.when(i32.or(isOne, isClass(f, SLOT.b, CLASS.zero)), () => signedZero(f, resultSign));
     const x = unpack(f, SLOT.a);
     // A = 2^power · m with m in [√½, √2); in units of 2^-64, m - 1 and m + 1 are exact
     const large = f.let('i32', i64.ge_u(x.significand, i64.const(SQRT_2)));
@@ -201,7 +201,9 @@ const logarithmPlusOne: Helper = {
       infinity(f, signBit);
     });
     noteDenormals(f, either(f));
-    f.when(i32.or(isClass(f, SLOT.a, CLASS.zero), isClass(f, SLOT.b, CLASS.zero)), () => zero(f, signBit));
+    f.when(i32.or(isClass(f, SLOT.a, CLASS.zero), isClass(f, SLOT.b, CLASS.zero)), () =>
+      signedZero(f, signBit),
+    );
     const x = unpack(f, SLOT.a);
     f.when(i32.ge_s(x.exponent, i32.const(-1)), () => {
       // Out of the range that the manual defines: the logarithm of the rounded sum
@@ -250,24 +252,10 @@ const logarithmPlusOne: Helper = {
   },
 };
 
-const [none, one] = [i32.const(0), i32.const(1)];
-function declare(mnemonic: string, form: string, emit: (e: InstructionEmitter) => void): Instruction {
-  return instruction({
-    mnemonic,
-    source: `SDM vol. 2A, ${mnemonic.toUpperCase()}`,
-    feature: 'x87',
-    forms: [[form, '']],
-    emit(e) {
-      waitForExceptions(e);
-      emit(e);
-      notePointers(e);
-    },
-  });
-}
 /** Of ST(0) and ST(1): the result replaces both. */
 export const ofTwo = (mnemonic: string, form: string, helper: string): Instruction =>
-  declare(mnemonic, form, (e) => {
-    e.emit(e.call('x87Operands', e.context, none, one));
+  onStack(mnemonic, [[form, '']], (e) => {
+    e.emit(e.call('x87Operands', e.context, zero, one));
     e.emit(e.call(helper, e.context));
     e.emit(e.call('x87Finish', e.context, one, one));
   });
@@ -275,10 +263,10 @@ export const ofTwo = (mnemonic: string, form: string, helper: string): Instructi
 export const x87Transcendental: Family = {
   helpers: [...wideHelpers, exponential, logarithmTimes, logarithmPlusOne],
   instructions: [
-    declare('f2xm1', 'D9 F0', (e) => {
-      e.emit(e.call('x87Operand', e.context, none));
+    onStack('f2xm1', [['D9 F0', '']], (e) => {
+      e.emit(e.call('x87Operand', e.context, zero));
       e.emit(e.call('x87Exponential', e.context));
-      e.emit(e.call('x87Finish', e.context, none, none));
+      e.emit(e.call('x87Finish', e.context, zero, zero));
     }),
     ofTwo('fyl2x', 'D9 F1', 'x87Logarithm'),
     ofTwo('fyl2xp1', 'D9 F9', 'x87LogarithmPlusOne'),

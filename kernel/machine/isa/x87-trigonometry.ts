@@ -8,13 +8,13 @@ import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { f64, i32, i64, ret, select } from '../exec/wasm.ts';
 import type { Family, Helper, Instruction } from './declare.ts';
-import { instruction } from './declare.ts';
-import type { Wide } from './x87-arithmetic.ts';
-import { shiftRight, unpack } from './x87-arithmetic.ts';
+import type { Wide } from './x87-round.ts';
+import { shiftRight, unpack } from './x87-round.ts';
 import {
   BIAS, C1, C2, CLASS, FLAG, RETURN, SLOT, TOP_BIT, WORK, classOf, copySlot, either, exponentOf, invalid, isClass, isEmpty, noteDenormals,
-  notePointers, physical, put, raise, signOf, waitForExceptions,
+  physical, put, raise, signOf,
 } from './x87-state.ts'; // prettier-ignore
+import { onStack, zero } from './x87-support.ts';
 import { ofTwo, roundInexact, roundTiny } from './x87-transcendental.ts';
 import type { Float } from './x87-wide.ts';
 import { constant, difference, factorials, normalized, oddReciprocals, product, quotient, series, sum, wideVariable } from './x87-wide.ts'; // prettier-ignore
@@ -318,7 +318,6 @@ const arctangent: Helper = {
   },
 };
 
-const none = i32.const(0);
 /**
  * Sine, cosine and tangent: `first` puts the result for ST(0) into R, `second` what is pushed over it; zero and tiny
  * arguments have their own.
@@ -331,44 +330,36 @@ function trigonometric(
   ofTiny: (e: InstructionEmitter) => void,
   second?: (e: InstructionEmitter) => void,
 ): Instruction {
-  return instruction({
-    mnemonic,
-    source: `SDM vol. 2A, ${mnemonic.toUpperCase()}`,
-    feature: 'x87',
-    forms: [[form, '']],
-    emit(e) {
-      waitForExceptions(e);
-      e.emit(e.call('x87Operand', e.context, none));
-      const state = e.let('i32', e.call('x87Trigonometric', e.context));
-      const codes = i32.and(e.get('fsw'), i32.const(~(C1 | C2)));
-      // Without room for a second result that is what is reported
-      const room = second === undefined ? i32.const(1) : isEmpty(e, physical(e, i32.const(7)));
-      e.when(
-        i32.and(i32.eq(state, i32.const(2)), room),
-        () => e.set('fsw', i32.or(codes, i32.const(C2))),
-        () => {
-          e.set('fsw', i32.and(e.get('fsw'), i32.const(~C2)));
-          e.when(i32.eqz(state), () => {
-            e.when(
-              isClass(e, SLOT.a, CLASS.zero),
-              () => ofZero(e),
-              () => {
-                first(e);
-                e.when(i32.eq(state, i32.const(3)), () => ofTiny(e));
-                if (second === undefined) return;
-                copySlot(e, SLOT.b, SLOT.r);
-                second(e);
-              },
-            );
-          });
-          e.when(i32.eq(state, i32.const(3)), () => ofTiny(e));
-          if (second === undefined) return e.emit(e.call('x87Finish', e.context, none, none));
-          e.emit(e.call('x87RoomToPush', e.context));
-          e.emit(e.call('x87FinishTwo', e.context));
-        },
-      );
-      notePointers(e);
-    },
+  return onStack(mnemonic, [[form, '']], (e) => {
+    e.emit(e.call('x87Operand', e.context, zero));
+    const state = e.let('i32', e.call('x87Trigonometric', e.context));
+    const codes = i32.and(e.get('fsw'), i32.const(~(C1 | C2)));
+    // Without room for a second result that is what is reported
+    const room = second === undefined ? i32.const(1) : isEmpty(e, physical(e, i32.const(7)));
+    e.when(
+      i32.and(i32.eq(state, i32.const(2)), room),
+      () => e.set('fsw', i32.or(codes, i32.const(C2))),
+      () => {
+        e.set('fsw', i32.and(e.get('fsw'), i32.const(~C2)));
+        e.when(i32.eqz(state), () => {
+          e.when(
+            isClass(e, SLOT.a, CLASS.zero),
+            () => ofZero(e),
+            () => {
+              first(e);
+              e.when(i32.eq(state, i32.const(3)), () => ofTiny(e));
+              if (second === undefined) return;
+              copySlot(e, SLOT.b, SLOT.r);
+              second(e);
+            },
+          );
+        });
+        e.when(i32.eq(state, i32.const(3)), () => ofTiny(e));
+        if (second === undefined) return e.emit(e.call('x87Finish', e.context, zero, zero));
+        e.emit(e.call('x87RoomToPush', e.context));
+        e.emit(e.call('x87FinishTwo', e.context));
+      },
+    );
   });
 }
 const unity = (e: InstructionEmitter): void => put(e, SLOT.r, TOP_BIT, i32.const(BIAS));

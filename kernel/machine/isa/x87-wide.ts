@@ -6,7 +6,7 @@ import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64 } from '../exec/wasm.ts';
 import type { Helper } from './declare.ts';
-import type { Wide } from './x87-arithmetic.ts';
+import type { Wide } from './x87-round.ts';
 import { WORK } from './x87-state.ts';
 
 export interface Float extends Wide {

@@ -5,42 +5,34 @@
 
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64, select } from '../exec/wasm.ts';
+import { i32, i64 } from '../exec/wasm.ts';
 import type { Family, Form, Instruction, Operand } from './declare.ts';
-import { instruction } from './declare.ts';
 import { arithmeticHelpers } from './x87-arithmetic.ts';
+import { comparisons, keepC1 } from './x87-compare.ts';
 import { memoryHelpers } from './x87-memory.ts';
 import {
-  C0, C1, C2, C3, CLASS, FLAG, SLOT, WORK, copySlot, exponentOf, invalid, isClass, moveTop, noException, notePointers, physical, put,
-  raise, setC1, setClass, signOf, significandOf, stateHelpers, tagEmpty, waitForExceptions,
-} from './x87-state.ts'; // prettier-ignore
-
-const zero = i32.const(0);
-const one = i32.const(1);
-
-function declare(
-  mnemonic: string,
-  forms: readonly Form[],
-  emit: (e: InstructionEmitter, ...operands: Operand[]) => void,
-): Instruction {
-  return instruction({
-    mnemonic,
-    source: `SDM vol. 2, ${mnemonic.toUpperCase()}`,
-    feature: 'x87',
-    forms,
-    emit,
-  });
-}
-const call = (e: InstructionEmitter, name: string, ...values: Code[]): void =>
-  e.emit(e.call(name, e.context, ...values));
-
-/** A memory operand of a short format into a slot. */
-type Format = 'single' | 'double' | 'integer';
-function fromMemory(e: InstructionEmitter, format: Format, source: Operand, slot: number): void {
-  const value = format === 'integer' ? e.readSigned(source) : e.read(source);
-  const helper = { single: 'x87FromSingle', double: 'x87FromDouble', integer: 'x87FromInteger' }[format];
-  call(e, helper, value, i32.const(slot));
-}
+  C1,
+  CLASS,
+  FLAG,
+  SLOT,
+  WORK,
+  copySlot,
+  exponentOf,
+  invalid,
+  isClass,
+  moveTop,
+  noException,
+  notePointers,
+  physical,
+  put,
+  raise,
+  significandOf,
+  tagEmpty,
+  waitForExceptions,
+  stateHelpers,
+} from './x87-state.ts';
+import type { Format } from './x87-support.ts';
+import { call, declare, floatOf, fromMemory, one, zero } from './x87-support.ts';
 
 // Arithmetic: A is what is subtracted from or divided, B the other
 
@@ -89,89 +81,6 @@ function arithmetic({ name, helper, digit, toRegister, reversed }: Operation): I
     declare(`f${name}p`, [[`DE ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, e.stIndex(sti), zero, one)),
   ];
 } // prettier-ignore
-
-// Comparisons
-
-const CONDITIONS = C0 | C2 | C3;
-/** The condition codes and the pops of a comparison whose operands are in A and B. */
-function finishCompare(e: InstructionEmitter, quiet: boolean, pops: number, memory?: Operand): void {
-  const codes = e.let('i32', e.call('x87Compare', e.context, i32.const(quiet ? 1 : 0)));
-  e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~CONDITIONS)), codes));
-  call(e, 'x87FinishStore', i32.const(pops));
-  notePointers(e, memory);
-}
-function compareRegisters(mnemonic: string, forms: readonly Form[], quiet: boolean, pops: number): Instruction {
-  return declare(mnemonic, forms, (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, sti === undefined ? one : e.stIndex(sti));
-    finishCompare(e, quiet, pops);
-  });
-} // prettier-ignore
-function compareMemory(mnemonic: string, forms: readonly Form[], formatOf: (size: number) => Format, pops: number): Instruction {
-  return declare(mnemonic, forms, (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    call(e, 'x87Operand', zero);
-    fromMemory(e, formatOf(source.size), source, SLOT.b);
-    finishCompare(e, false, pops, source);
-  });
-} // prettier-ignore
-/** FCOMI and FCMOVcc leave C1 unless there is a stack fault. */
-function keepC1(e: InstructionEmitter): void {
-  const fault = i32.or(isClass(e, SLOT.a, CLASS.empty), isClass(e, SLOT.b, CLASS.empty));
-  const before = i32.and(i32.shr_u(e.get('fsw'), i32.const(9)), one);
-  setC1(e, select(fault, zero, before));
-}
-function compareToFlags(mnemonic: string, form: string, quiet: boolean, pops: number): Instruction {
-  return declare(mnemonic, [[form, 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    const codes = e.let('i32', e.call('x87Compare', e.context, i32.const(quiet ? 1 : 0)));
-    const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
-    keepC1(e);
-    e.setFlags({ C: has(C0), P: has(C2), Z: has(C3), O: zero, S: zero, A: zero });
-    call(e, 'x87FinishStore', i32.const(pops));
-    notePointers(e);
-  });
-}
-const floatOf = (size: number): Format => (size === 4 ? 'single' : 'double');
-
-const comparisons: readonly Instruction[] = [
-  compareMemory('fcom', [['D8 /2', 'Md'], ['DC /2', 'Mq']], floatOf, 0),
-  compareMemory('fcomp', [['D8 /3', 'Md'], ['DC /3', 'Mq']], floatOf, 1),
-  compareMemory('ficom', [['DA /2', 'Md'], ['DE /2', 'Mw']], () => 'integer', 0),
-  compareMemory('ficomp', [['DA /3', 'Md'], ['DE /3', 'Mw']], () => 'integer', 1),
-  compareRegisters('fcom', [['D8 D0+i', 'STi'], ['DC D0+i', 'STi']], false, 0),
-  compareRegisters('fcomp', [['D8 D8+i', 'STi'], ['DC D8+i', 'STi'], ['DE D0+i', 'STi']], false, 1),
-  compareRegisters('fcompp', [['DE D9', '']], false, 2),
-  compareRegisters('fucom', [['DD E0+i', 'STi']], true, 0),
-  compareRegisters('fucomp', [['DD E8+i', 'STi']], true, 1),
-  compareRegisters('fucompp', [['DA E9', '']], true, 2),
-  compareToFlags('fcomi', 'DB F0+i', false, 0),
-  compareToFlags('fcomip', 'DF F0+i', false, 1),
-  compareToFlags('fucomi', 'DB E8+i', true, 0),
-  compareToFlags('fucomip', 'DF E8+i', true, 1),
-  declare('ftst', [['D9 E4', '']], (e) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    put(e, SLOT.b, i64.const(0), zero);
-    setClass(e, SLOT.b, i32.const(CLASS.zero));
-    finishCompare(e, false, 0);
-  }),
-  declare('fxam', [['D9 E5', '']], (e) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    const codes: readonly (readonly [number, number])[] = [
-      [CLASS.quiet | CLASS.signalling, C0], [CLASS.normal, C2], [CLASS.infinite, C0 | C2], [CLASS.zero, C3],
-      [CLASS.empty, C0 | C3], [CLASS.denormal, C2 | C3],
-    ]; // prettier-ignore
-    let code: Code = zero;
-    for (const [kind, value] of codes) code = select(isClass(e, SLOT.a, kind), i32.const(value), code);
-    const status = i32.or(code, i32.shl(signOf(e, SLOT.a), i32.const(9)));
-    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(CONDITIONS | C1))), status));
-    notePointers(e);
-  }),
-]; // prettier-ignore
 
 // Moves
 
