@@ -28,5 +28,5 @@ export function charge(kernel: Kernel, cost: CostName, times = 1): void {
 /** As charge, for a length that was computed. */
 export function chargeNs(kernel: Kernel, ns: number): void {
   const cpuNs = kernel.time.cpuNs;
-  cpuNs[kernel.cpu] = (cpuNs[kernel.cpu] ?? 0) + ns;
+  cpuNs[kernel.cpu] = (cpuNs[kernel.cpu] ?? 0) + Math.round(ns); // virtual time is whole ns
 }

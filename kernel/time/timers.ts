@@ -27,7 +27,7 @@ const before = (a: Timer, b: Timer): boolean => a.atNs < b.atNs || (a.atNs === b
 /** Starts a timer for an absolute virtual time and gives its id (never 0). */
 export function addTimer(kernel: Kernel, atNs: number, action: TimerAction): number {
   const { heap } = kernel.timers;
-  const timer = { id: ++kernel.timers.lastId, atNs, action };
+  const timer = { id: ++kernel.timers.lastId, atNs: Math.ceil(atNs), action };
   heap.push(timer);
   siftUp(heap, heap.length - 1);
   return timer.id;

@@ -33,8 +33,9 @@ export const newBoardState = (cpuCount: number): BoardState => ({
   masked: Array.from({ length: IRQ_LINES }, () => false),
 });
 
-/** The device on `line` will raise its interrupt at a virtual time. */
-export function raiseAt(board: BoardState, line: number, atNs: number): void {
+/** The device on `line` will raise its interrupt at a virtual time, at the next whole ns. */
+export function raiseAt(board: BoardState, line: number, whenNs: number): void {
+  const atNs = Math.ceil(whenNs);
   const order = ++board.lastOrder;
   let index = board.agenda.length;
   while (index > 0 && (board.agenda[index - 1]?.atNs ?? 0) > atNs) index--;
