@@ -67,12 +67,20 @@ function fingerprint(folders) {
 /** The screen's bundle, built when its sources have changed. */
 function renderer() {
   const stamp = join(root, 'dist/renderer.stamp');
-  const wanted = fingerprint(['renderer', 'electron/protocol']);
+  const wanted = fingerprint(['renderer', 'electron/protocol', 'electron/preload']);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   run('Building the screen (about half a minute)', node, [
     join(root, 'node_modules/vite/bin/vite.js'),
     'build',
     'renderer',
+    '--logLevel',
+    'warn',
+  ]);
+  run('Building the preload script', node, [
+    join(root, 'node_modules/vite/bin/vite.js'),
+    'build',
+    '--config',
+    'electron/preload/vite.config.ts',
     '--logLevel',
     'warn',
   ]);
