@@ -9,7 +9,7 @@ export default defineConfig({
   timeout: 480_000,
   expect: { timeout: 30_000 },
   workers: 1,
-  retries: 0,
+  retries: 1,
   reporter: [['list'], ['json']],
   forbidOnly: true,
 });
