@@ -203,7 +203,8 @@ const frame = fields({
   /** The calls made so far, the most frequent first; at most 40. */
   syscallCounts: list(fields({ name: text, count, errors: count, totalNs: count })),
   interrupts: list(fields({ line: text, name: text, perCpu: list(count) })),
-  pressure: fields({ cpu: pressure, memory: pressure, io: pressure }),
+  /** null: the kernel does not keep it. */
+  pressure: fields({ cpu: maybe(pressure), memory: pressure, io: maybe(pressure) }),
   loads: list(figure),
 });
 export type TelemetryFrame = LayoutOf<typeof frame>;
@@ -295,7 +296,7 @@ export function emptyFrame(): TelemetryFrame {
     syscalls: 0,
     syscallCounts: [],
     interrupts: [],
-    pressure: { cpu: noPressure, memory: noPressure, io: noPressure },
+    pressure: { cpu: null, memory: noPressure, io: null },
     loads: [],
   };
 }

@@ -97,8 +97,8 @@ function takeSlices(kernel: Kernel, telemetry: Telemetry): TelemetryFrame['slice
 }
 
 function callCounts(kernel: Kernel): TelemetryFrame['syscallCounts'] {
-  const rows = [...kernel.trap.callCounts].map(([number, { count, ns }]) => ({
-    name: syscallTable[number]?.name ?? `syscall_${number}`, count, errors: 0, totalNs: Math.round(ns),
+  const rows = [...kernel.trap.callCounts].map(([number, { count, errors, ns }]) => ({
+    name: syscallTable[number]?.name ?? `syscall_${number}`, count, errors, totalNs: Math.round(ns),
   })); // prettier-ignore
   return rows.sort((a, b) => b.count - a.count).slice(0, MOST_CALLS);
 }

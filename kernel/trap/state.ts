@@ -6,8 +6,8 @@ export interface TrapState {
   syscalls: number;
   pageFaults: number;
   exceptions: number;
-  /** Calls by number: count, and virtual ns in the kernel. */
-  callCounts: Map<number, { count: number; ns: number }>;
+  /** Calls by number: how many ended, how many of them with an error, and virtual ns in the kernel. */
+  callCounts: Map<number, { count: number; errors: number; ns: number }>;
   /** Numbers without a handler that a program has used: each is logged once. */
   unknownCalls: Set<number>;
 }

@@ -1,6 +1,6 @@
 // From the SYSCALL instruction to its handler and back: arguments from registers by declaration, the result to RAX.
 // A call that gave BLOCKED runs again, from the same registers, when its task is scheduled next.
-import { BLOCKED, ENOSYS, ERESTARTNOHAND, ERESTARTSYS } from '../abi/errno.ts';
+import { BLOCKED, ENOSYS, ERESTARTNOHAND, ERESTARTSYS, failed } from '../abi/errno.ts';
 import {
   REGISTER, readRegister, readRegisterBig, readRegisterSigned, writeRegister, writeRegisterBig, type RegisterNumber,
 } from '../machine/index.ts'; // prettier-ignore
@@ -44,7 +44,7 @@ export function runSyscall(kernel: Kernel, task: Task): void {
   const declaration = syscallTable[number];
   const result =
     declaration === undefined ? unknownCall(kernel, task, number) : callHandler(kernel, task, declaration);
-  count(kernel, number, now(kernel) - startNs, result !== BLOCKED);
+  count(kernel, number, now(kernel) - startNs, result);
   if (result === BLOCKED) {
     task.inCall = true;
     return;
@@ -100,12 +100,11 @@ function unknownCall(kernel: Kernel, task: Task, number: number): number {
   return ENOSYS;
 }
 
-function count(kernel: Kernel, number: number, ns: number, ended: boolean): void {
-  const known = kernel.trap.callCounts.get(number);
-  if (known === undefined) {
-    kernel.trap.callCounts.set(number, { count: ended ? 1 : 0, ns });
-    return;
-  }
-  if (ended) known.count++;
+function count(kernel: Kernel, number: number, ns: number, result: number | bigint): void {
+  const known = kernel.trap.callCounts.get(number) ?? { count: 0, errors: 0, ns: 0 };
+  if (known.count === 0 && known.ns === 0) kernel.trap.callCounts.set(number, known);
   known.ns += ns;
+  if (result === BLOCKED) return;
+  known.count++;
+  if (failed(result)) known.errors++;
 }
