@@ -227,6 +227,7 @@ export function emitHandler(
     address32: variant.address32,
     encoding: form.encoding,
     isMemory: (operand) => operand.kind === 'memory',
+    constant: (operand) => (operand.kind === 'constant' ? 1 : undefined),
     read(opaque) {
       const operand = placed(opaque);
       if (operand.kind === 'xmm') return body.let('v128', v128.load(placeOf(operand)));

@@ -53,6 +53,11 @@ export interface InstructionEmitter extends Emitter {
   readonly address32: boolean;
   readonly encoding: string; // of the form that is being emitted
   isMemory(operand: Operand): boolean;
+  /**
+   * The value of an immediate of one byte (0 to 255) or of a constant operand, where it is known while code is emitted: in
+   * the compiler tier. Undefined in the interpreter, whose handlers serve every immediate: then e.read() has it at run time.
+   */
+  constant(operand: Operand): number | undefined;
 
   // Operands
   /** gpr, fixed, immediate, memory of 1 to 8 bytes, mmx: i64 zero-extended. xmm and memory of 16 bytes: v128; a smaller xmm-or-memory operand: v128, upper part zero if memory, the whole register if register. */
