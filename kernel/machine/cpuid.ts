@@ -3,13 +3,20 @@
 import type { Feature, Instruction } from './isa/declare.ts';
 import { FEATURES } from './isa/declare.ts';
 import { families } from './isa/index.ts';
-import type { MachineConfig } from './machine.ts';
+import type { CpuModel } from './machine.ts';
 
-/** x86-64-v2, without XSAVE. */
-export const MODEL_FEATURES: Record<MachineConfig['cpuModel'], readonly Feature[]> = { v2: FEATURES };
+/** What x86-64-v3 and the crypto extensions add to x86-64-v2. */
+const BEYOND_V2: readonly Feature[] = [
+  'rdseed', 'fsgsbase', 'erms', 'avx', 'avx2', 'bmi1', 'bmi2', 'lzcnt', 'movbe', 'adx', 'aes', 'pclmulqdq', 'sha', 'f16c', 'fma',
+]; // prettier-ignore
+
+export const MODEL_FEATURES: Record<CpuModel, readonly Feature[]> = {
+  v2: FEATURES.filter((feature) => !BEYOND_V2.includes(feature)),
+  v3: FEATURES,
+};
 
 /** The instructions that exist on this CPU; the others decode as undefined. */
-export function instructionForCpu(model: MachineConfig['cpuModel']): Instruction[] {
+export function instructionForCpu(model: CpuModel): Instruction[] {
   const features = MODEL_FEATURES[model];
   return families
     .flatMap((family) => family.instructions)

@@ -53,13 +53,14 @@ export const CONTEXT = {
   fdp: 656, // u64
   mxcsr: 664, // u32
   selectors: 672, // u16 each: es cs ss ds fs gs
-  savedEnd: 704,
-  exitRecord: 704, // record at which run() left
-  cross: 708, // u32 each: host address of the first part, of the second, length of the first, whole length
+  ymmHigh: 704, // 16 × 16: bits 128 to 255 of the YMM registers
+  savedEnd: 960,
+  exitRecord: 960, // record at which run() left
+  cross: 964, // u32 each: host address of the first part, of the second, length of the first, whole length
   // Room for instruction helpers; nothing survives an instruction here
-  scratch: 768, // 256 bytes
-  readScratch: 1024, // an operand that crosses a page, as read
-  writeScratch: 2048, // an operand that crosses a page, before it is put back
+  scratch: 1280, // 256 bytes
+  readScratch: 2048, // an operand that crosses a page, as read; of at most 1024 bytes
+  writeScratch: 3072, // an operand that crosses a page, before it is put back
   tlbRead: 0x2000,
   tlbWrite: 0x4000,
   tlbExecute: 0x6000,
@@ -87,6 +88,8 @@ export const RECORD = {
   displacement: 24, // i32
   segment: 28, // u16: context offset of the segment's base (zero if none), only read in 'full' addressing
   address32: 30, // u8: 1 with an address-size prefix, only read in 'full' addressing
+  vvvv: 31, // u8: the register that VEX.vvvv names: its context offset divided by 8
+  is4: 22, // u16: context offset of the register that a VEX form names in its last byte
   link: 28, // u32: record of a branch's target in the same page, or 0
 } as const;
 

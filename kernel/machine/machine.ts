@@ -5,11 +5,14 @@
 // run() then returns a Trap. The kernel, written in TypeScript, is "ring 0": it reads and writes the CPU's registers
 // through the functions below, changes page tables with plain physical stores, and calls run() again.
 
+/** x86-64-v2 or v3, as the psABI has the levels; cpuid.ts says what else each has. */
+export type CpuModel = 'v2' | 'v3';
+
 /** What a machine is built from; fixed for its life. */
 export interface MachineConfig {
   readonly cpuCount: number; // 1 to 16
   readonly memoryBytes: number; // a multiple of 4096, 64 MiB to 3 GiB
-  readonly cpuModel: 'v2';
+  readonly cpuModel: CpuModel;
 }
 
 /** General registers by their number in the instruction encoding, then the others that a trap frame holds. */

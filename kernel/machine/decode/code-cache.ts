@@ -72,7 +72,7 @@ function fillRecord(cache: CodeCache, record: number, offset: number): void {
   words16[(record + RECORD.rm) >> 1] = decoded.rm;
   words16[(record + RECORD.base) >> 1] = decoded.base;
   words16[(record + RECORD.index) >> 1] = decoded.index;
-  words32[(record + RECORD.segment) >> 2] = decoded.segment;
+  words32[(record + RECORD.segment) >> 2] = decoded.segment | (decoded.vvvv << 24);
   bytes[record + RECORD.address32] = decoded.address32 ? 1 : 0;
   let displacement = decoded.displacement;
   if (decoded.ripRelative) {

@@ -5,6 +5,7 @@
 import type { Addressing } from '../exec/emit.ts';
 import { CONTEXT } from '../layout.ts';
 import type { FormEntry, OpcodeMap } from './opcode-map.ts';
+import { VEX_MAPS } from './opcode-map.ts';
 
 export interface Decoded {
   entry: FormEntry | undefined; // undefined: #UD
@@ -13,6 +14,8 @@ export interface Decoded {
   addressing: Addressing;
   repeat: 'none' | 'rep' | 'repne';
   address32: boolean;
+  /** The register that VEX.vvvv names: its context offset divided by 8. */
+  vvvv: number;
   reg: number; // context offsets, as RECORD wants them
   rm: number;
   base: number;
@@ -29,7 +32,7 @@ export interface Decoded {
 
 export function newDecoded(): Decoded {
   return {
-    entry: undefined, length: 0, operandSize: 4, addressing: 'none', repeat: 'none', address32: false, reg: 0, rm: 0, base: 0,
+    entry: undefined, length: 0, operandSize: 4, addressing: 'none', repeat: 'none', address32: false, vvvv: 0, reg: 0, rm: 0, base: 0,
     index: 0, scale: 0, segment: 0, displacement: 0, ripRelative: false, immediateLow: 0, immediateHigh: 0, relative: 0,
   }; // prettier-ignore
 }
@@ -43,13 +46,13 @@ function byteRegister(number: number, hasRex: boolean): number {
 }
 
 function registerOffset(
-  file: 'gpr' | 'xmm' | 'mmx' | undefined,
+  file: 'gpr' | 'xmm' | 'ymm' | 'mmx' | undefined,
   number: number,
   size: unknown,
   hasRex: boolean,
 ): number {
   // prettier-ignore
-  if (file === 'xmm') return CONTEXT.xmm + number * 16;
+  if (file === 'xmm' || file === 'ymm') return CONTEXT.xmm + number * 16;
   if (file === 'mmx') return CONTEXT.x87 + (number & 7) * 16;
   return size === 1 ? byteRegister(number, hasRex) : number * 8;
 }
@@ -71,6 +74,19 @@ function matches(entry: FormEntry, modRm: number, operand16: boolean, repeat: nu
   if (parsed.modRm !== undefined && (modRm < parsed.modRm[0] || modRm > parsed.modRm[1])) return false;
   if (parsed.digit !== undefined && parsed.digit !== ((modRm >> 3) & 7)) return false;
   return parsed.modRm !== undefined || (entry.modes & (modRm >= 0xc0 ? 1 : 2)) !== 0;
+}
+
+/** `vex`: L in bit 0, inverted vvvv above; it must be 1111 where it names nothing. */
+function matchesVex({ parsed, can }: FormEntry, vex: number): boolean {
+  const length = parsed.vex?.length;
+  if (length !== undefined && length !== (vex & 1)) return false;
+  return can.vvvv || vex >> 1 === 15;
+}
+
+/** Gathers: a SIB byte, and three different registers (SDM vol. 2, VPGATHERDD). */
+function isGather(out: Decoded): boolean {
+  const mask = out.vvvv * 8;
+  return out.addressing !== 'none' && out.index !== CONTEXT.zero && out.reg !== out.index && out.reg !== mask && mask !== out.index; // prettier-ignore
 }
 
 /** Reads bytes[at…end); the instruction may be at most 15 long. */
@@ -109,7 +125,33 @@ export function decode(
     rex = 0; // REX counts only right before the opcode
   }
   let mapNumber = 0;
-  if (opcode === 0x0f) {
+  let vex = -1; // L and vvvv of a VEX prefix
+  if (opcode === 0xc4 || opcode === 0xc5) {
+    const legacy = operand16 || repeat !== 0 || lock || rex !== 0;
+    let last = 0; // W vvvv L pp
+    rex = 0x40;
+    mapNumber = VEX_MAPS + 1;
+    if (next >= limit) return short;
+    const first = bytes[next++] ?? 0;
+    if ((first & 0x80) === 0) rex |= 4;
+    if (opcode === 0xc4) {
+      if ((first & 0x40) === 0) rex |= 2;
+      if ((first & 0x20) === 0) rex |= 1;
+      mapNumber = VEX_MAPS + (first & 0x1f);
+      if (next >= limit) return short;
+      last = bytes[next++] ?? 0;
+      if ((last & 0x80) !== 0) rex |= 8;
+    } else last = first & 0x7f;
+    if (next >= limit) return short;
+    opcode = bytes[next++] ?? 0;
+    if (legacy || mapNumber <= VEX_MAPS || mapNumber > VEX_MAPS + 3) {
+      out.length = next - at;
+      return 'invalid';
+    }
+    vex = (last >> 2) & 0x1f;
+    operand16 = (last & 3) === 1;
+    repeat = [0, 0, 0xf3, 0xf2][last & 3] ?? 0;
+  } else if (opcode === 0x0f) {
     if (next >= limit) return short;
     opcode = bytes[next++] ?? 0;
     mapNumber = 1;
@@ -130,6 +172,7 @@ export function decode(
   let entry: FormEntry | undefined;
   for (const candidate of candidates) {
     if (!matches(candidate, modRm, operand16, repeat, rex)) continue;
+    if (vex >= 0 && !matchesVex(candidate, vex)) continue;
     entry = candidate;
     break;
   }
@@ -171,7 +214,10 @@ export function decode(
         if (next >= limit) return short;
         const sib = bytes[next++] ?? 0;
         const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
-        if (index !== 4) {
+        if (can.vectorIndex !== undefined) {
+          out.index = CONTEXT.xmm + index * 16;
+          out.scale = sib >> 6;
+        } else if (index !== 4) {
           out.index = index * 8;
           out.scale = sib >> 6;
           out.addressing = 'index';
@@ -197,8 +243,11 @@ export function decode(
 
   out.reg = 0;
   out.rm = rmNumber;
+  out.vvvv = 0;
   for (const operand of entry.operands) {
     if (operand.kind === 'segment') out.reg = regNumber & 7;
+    else if (operand.field === 'vvvv')
+      out.vvvv = registerOffset(operand.register, 15 - (vex >> 1), 8, true) >> 3;
     else if (operand.field === 'reg')
       out.reg = registerOffset(operand.register, regNumber, operand.size, hasRex);
     else if (operand.field === 'rm' && operand.register !== undefined)
@@ -212,7 +261,7 @@ export function decode(
   for (const token of parsed.immediates) {
     let size = 4;
     switch (token) {
-      case 'ib': case 'cb': size = 1; break;
+      case 'ib': case 'cb': case 'is4': size = 1; break;
       case 'iw': size = 2; break;
       case 'iz': size = operandSize === 2 ? 2 : 4; break;
       case 'iv': size = operandSize; break;
@@ -229,6 +278,11 @@ export function decode(
     if (size === 8) high = readInt32(bytes, next + 4);
     if (token === 'moffs' && size === 4) high = 0;
     next += size;
+    if (token === 'is4') {
+      // The register's context offset, where RECORD.is4 is
+      out.immediateHigh = (CONTEXT.xmm + ((low >> 4) & 15) * 16) << 16;
+      continue;
+    }
     if (token === 'cb' || token === 'cz') {
       out.relative = low;
       continue;
@@ -247,6 +301,7 @@ export function decode(
   }
   out.length = next - at;
   if (lock && !(can.lock && out.addressing !== 'none')) return 'invalid';
+  if (can.vectorIndex !== undefined && !isGather(out)) return 'invalid';
   out.entry = entry;
   return 'ok';
 }

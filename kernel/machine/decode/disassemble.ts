@@ -13,6 +13,7 @@ const SIZE_NAMES: Record<number, string> = {
   8: 'qword',
   10: 'tbyte',
   16: 'xmmword',
+  32: 'ymmword',
 };
 
 function gprName(offset: number, size: number): string {
@@ -29,7 +30,9 @@ function gprName(offset: number, size: number): string {
 
 function registerName(offset: number, size: number): string {
   if (offset >= CONTEXT.x87) return `mm${(offset - CONTEXT.x87) >> 4}`;
-  return offset >= CONTEXT.xmm ? `xmm${(offset - CONTEXT.xmm) >> 4}` : gprName(offset, size);
+  return offset >= CONTEXT.xmm
+    ? `${size === 32 ? 'y' : 'x'}mm${(offset - CONTEXT.xmm) >> 4}`
+    : gprName(offset, size);
 }
 
 const signedHex = (value: number): string =>
@@ -44,7 +47,11 @@ function memoryText(decoded: Decoded, size: number, address: number): string {
     return `${start}[0x${(address + decoded.length + decoded.displacement).toString(16)}]`;
   const parts: string[] = [];
   if (decoded.base !== CONTEXT.zero) parts.push(gprName(decoded.base, 8));
-  if (decoded.index !== CONTEXT.zero) parts.push(`${gprName(decoded.index, 8)}*${1 << decoded.scale}`);
+  if (decoded.index !== CONTEXT.zero) {
+    const vectorBytes = decoded.entry?.can.vectorIndex?.register === 'ymm' ? 32 : 16;
+    const size = decoded.entry?.can.vectorIndex === undefined ? 8 : vectorBytes;
+    parts.push(`${registerName(decoded.index, size)}*${1 << decoded.scale}`);
+  }
   const sum = parts.join('+');
   if (decoded.displacement === 0 && sum !== '') return `${start}[${sum}]`;
   return `${start}[${sum}${signedHex(decoded.displacement)}]`;
@@ -77,7 +84,10 @@ function operandText(entry: FormEntry, at: number, decoded: Decoded, address: nu
     case 'modrm':
       if (decoded.addressing !== 'none') return memoryText(decoded, size, address);
       return registerName(decoded.rm, sizeOf(operand.registerSize ?? operand.size));
-    default: return registerName(operand.field === 'reg' ? decoded.reg : decoded.rm, size);
+    default: {
+      const places = { reg: decoded.reg, rm: decoded.rm, vvvv: decoded.vvvv * 8, is4: decoded.immediateHigh >> 16, none: 0 };
+      return registerName(places[operand.field], size);
+    }
   } // prettier-ignore
 }
 

@@ -24,6 +24,9 @@ export interface FormEntry extends FormCode {
     readonly nop90: boolean;
     /** Condition code of Jcc. */
     readonly branchOn: number | undefined;
+    /** VEX.vvvv names an operand. */
+    readonly vvvv: boolean;
+    readonly vectorIndex: OperandLetter['vectorIndex'];
   };
   readonly immediateSizes: readonly OperandLetter['size'][];
 }
@@ -31,17 +34,21 @@ export interface FormEntry extends FormCode {
 export interface OpcodeMap {
   /** For the same index: may a ModRM byte follow? */
   readonly hasModRm: readonly boolean[];
-  /** Index: map number (0 '', 1 0F, 2 0F38, 3 0F3A) × 256 + opcode. */
+  /** Index: map number (0 '', 1 0F, 2 0F38, 3 0F3A; 4 more with VEX) × 256 + opcode. */
   readonly byOpcode: readonly (readonly FormEntry[])[];
   readonly entries: readonly FormEntry[];
 }
 
 export const MAP_NUMBER = { '': 0, '0F': 1, '0F38': 2, '0F3A': 3 } as const;
+/** What VEX adds to a map's number. */
+export const VEX_MAPS = 4;
 
 function entryOf(instruction: Instruction, form: Instruction['forms'][number], id: number): FormEntry {
   const [encoding, operandText, optionText] = form;
   const letters = operandText === '' ? [] : operandText.split(',');
-  const operands = letters.map(operandLetter);
+  const parsed = parseEncoding(encoding);
+  const vectorBytes = parsed.vex === undefined ? undefined : parsed.vex.length === 1 ? 32 : 16;
+  const operands = letters.map((letter) => operandLetter(letter, vectorBytes));
   const options = optionText === undefined ? [] : optionText.split(' ');
   let modes = 3;
   for (const operand of operands) {
@@ -53,8 +60,7 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     operands.some(({ kind, size }) => size === 'v' || size === 'y' || (size === 'z' && kind === 'modrm')) ||
     options.includes('v');
   const has = (option: string): boolean => options.includes(option);
-  const parsed = parseEncoding(encoding);
-  const row = parsed.map === '' ? 0x70 : parsed.map === '0F' ? 0x80 : -1;
+  const row = parsed.vex !== undefined ? -1 : parsed.map === '' ? 0x70 : parsed.map === '0F' ? 0x80 : -1;
   const can: FormEntry['can'] = {
     branchOn: (parsed.opcode & 0xf0) === row ? parsed.opcode & 15 : undefined,
     lock: has('lock'),
@@ -66,6 +72,8 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     address32: has('a32'),
     relative: operands.some((operand) => operand.kind === 'relative'),
     nop90: has('nop90'),
+    vvvv: operands.some((operand) => operand.field === 'vvvv'),
+    vectorIndex: operands.find((operand) => operand.vectorIndex !== undefined)?.vectorIndex,
   };
   const immediateSizes = operands.flatMap((operand) => (operand.kind === 'immediate' ? [operand.size] : []));
   return {
@@ -89,17 +97,19 @@ function specificity({ parsed, modes, can }: FormEntry): number {
   if (parsed.digit !== undefined) score += 8;
   if (parsed.prefix !== undefined) score += 4;
   if (parsed.rexW !== undefined) score += 2;
+  if (parsed.vex?.length !== undefined) score += 2;
   return modes === 3 ? score : score + 1;
 }
 
 export function buildOpcodeMap(instructions: readonly Instruction[]): OpcodeMap {
-  const byOpcode: FormEntry[][] = Array.from({ length: 1024 }, () => []);
+  const byOpcode: FormEntry[][] = Array.from({ length: 2048 }, () => []);
   const entries: FormEntry[] = [];
   for (const declared of instructions) {
     for (const form of declared.forms) {
       const entry = entryOf(declared, form, entries.length);
       entries.push(entry);
-      const first = MAP_NUMBER[entry.parsed.map] * 256 + entry.parsed.opcode;
+      const { map, opcode, vex } = entry.parsed;
+      const first = (MAP_NUMBER[map] + (vex === undefined ? 0 : VEX_MAPS)) * 256 + opcode;
       for (let i = 0; i < (entry.parsed.registerInOpcode ? 8 : 1); i++) byOpcode[first + i]?.push(entry);
     }
   }

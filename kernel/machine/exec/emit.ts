@@ -82,6 +82,10 @@ function placeOperands(form: FormCode, variant: Variant): PlacedOperand[] {
   });
 }
 
+/** From a register's lower half to the upper one. */
+const HIGH_HALF = CONTEXT.ymmHigh - CONTEXT.xmm;
+const isVector = (operand: PlacedOperand): boolean => operand.kind === 'xmm' || operand.kind === 'ymm';
+
 const FIXED_OFFSET: Record<string, number> = { AL: 0, AX: 0, EAX: 0, rAX: 0, CL: 8, DX: 16 };
 const LOAD = { 1: i64.load8_u, 2: i64.load16_u, 4: i64.load32_u, 8: i64.load } as const;
 const STORE = { 1: i64.store8, 2: i64.store16, 4: i64.store32, 8: i64.store } as const;
@@ -139,8 +143,13 @@ export function emitHandler(
   const body = createBody(context, locals);
   const operands = placeOperands(form, variant);
   const faultCode: Code = inline === undefined ? ret(i32.const(EXIT.fault)) : br(inline.fault);
+  const isVex = form.encoding.startsWith('VEX.');
   const field = (offset: number): Code => i32.load16_u(record, offset);
   const slot = (offset: number): Code => i32.add(context, field(offset));
+  const registerSlot = (at: OperandLetter['field']): Code => {
+    if (at === 'vvvv') return i32.add(context, i32.shl(i32.load8_u(record, RECORD.vvvv), i32.const(3)));
+    return slot(at === 'reg' ? RECORD.reg : at === 'is4' ? RECORD.is4 : RECORD.rm);
+  };
   const placed = (operand: Operand): PlacedOperand => {
     const found = operands.find((candidate) => candidate === operand);
     if (found === undefined) throw new Error('an operand of another instruction');
@@ -154,7 +163,8 @@ export function emitHandler(
     const displacement = i64.load32_s(record, RECORD.displacement);
     if (variant.addressing === 'base') return i64.add(base, displacement);
     const scale = i64.load8_u(record, RECORD.scale);
-    const sum = i64.add(i64.add(base, i64.shl(i64.load(slot(RECORD.index)), scale)), displacement);
+    const indexed = operand.form.vectorIndex === undefined ? i64.add(base, i64.shl(i64.load(slot(RECORD.index)), scale)) : base; // prettier-ignore
+    const sum = i64.add(indexed, displacement);
     if (variant.addressing === 'index') return sum;
     const mask = i64.sub(i64.shl(i64.load8_u(record, RECORD.address32), i64.const(32)), i64.const(1));
     // mask is 2^32 - 1 with 67h and all ones (0 - 1) without
@@ -172,7 +182,7 @@ export function emitHandler(
     if (operand.host !== undefined) return operand.host;
     const linear = linearOf(operand);
     if (operand.form.aligned)
-      e.raiseIf(i32.wrap_i64(i64.and(linear, i64.const(15))), VECTOR.generalProtection);
+      e.raiseIf(i32.wrap_i64(i64.and(linear, i64.const(operand.size - 1))), VECTOR.generalProtection);
     const host = locals.allocate('i32');
     body.emit(operand.translation);
     operand.host = local.get(host);
@@ -187,7 +197,7 @@ export function emitHandler(
   const placeOf = (operand: PlacedOperand): Code => {
     if (operand.kind === 'memory') return hostOf(operand);
     if (operand.kind === 'fixed') return i32.add(context, i32.const(FIXED_OFFSET[operand.letter] ?? 0));
-    operand.place ??= body.let('i32', slot(operand.form.field === 'reg' ? RECORD.reg : RECORD.rm));
+    operand.place ??= body.let('i32', registerSlot(operand.form.field));
     return operand.place;
   };
   const writeBack = (host: Code): void => {
@@ -204,6 +214,7 @@ export function emitHandler(
     body.emit(store(place));
     if (operand.kind === 'memory' && operand.size > 1) writeBack(place);
     if (operand.kind === 'mmx') enterMmx(operand);
+    if (isVex && operand.kind === 'xmm') body.emit(v128.store(place, v128.const(0n, 0n), HIGH_HALF));
   };
 
   const first = operands[0];
@@ -226,19 +237,27 @@ export function emitHandler(
     repeat: variant.repeat,
     address32: variant.address32,
     encoding: form.encoding,
+    vectorBytes: isVex && /^VEX\.(256|L1)/.test(form.encoding) ? 32 : 16,
     isMemory: (operand) => operand.kind === 'memory',
     constant: (operand) => (operand.kind === 'constant' ? 1 : undefined),
     read(opaque) {
       const operand = placed(opaque);
-      if (operand.kind === 'xmm') return body.let('v128', v128.load(placeOf(operand)));
+      if (operand.form.vectorIndex !== undefined) return body.let('v128', v128.load(slot(RECORD.index)));
+      if (isVector(operand)) return body.let('v128', v128.load(placeOf(operand)));
       if (operand.kind === 'memory' && operand.form.register === 'xmm' && operand.size < 16) {
         const place = placeOf(operand);
         if (operand.size === 8) return body.let('v128', v128.load64_zero(place));
         if (operand.size === 4) return body.let('v128', v128.load32_zero(place));
       }
-      if (operand.kind === 'memory' && operand.size === 16)
+      if (operand.kind === 'memory' && (operand.size === 16 || operand.size === 32))
         return body.let('v128', v128.load(placeOf(operand)));
       return body.let('i64', readInteger(operand));
+    },
+    readHigh(opaque) {
+      const operand = placed(opaque);
+      if (operand.form.vectorIndex !== undefined)
+        return body.let('v128', v128.load(slot(RECORD.index), HIGH_HALF));
+      return body.let('v128', v128.load(placeOf(operand), operand.kind === 'memory' ? 16 : HIGH_HALF));
     },
     readSigned(opaque) {
       const operand = placed(opaque);
@@ -258,6 +277,10 @@ export function emitHandler(
         return storeTo(operand, (place) => i64.store(place, i64.extend_i32_u(i32.wrap_i64(value))));
       storeTo(operand, (place) => storeInteger(place, value, operand.size));
     },
+    writeHalves(opaque, low, high) {
+      const upperAt = opaque.kind === 'memory' ? 16 : HIGH_HALF;
+      storeTo(opaque, (place) => [v128.store(place, low), v128.store(place, high, upperAt)]);
+    },
     writeI64: (operand, value) => storeTo(operand, (place) => i64.store(place, value)),
     writeI32: (operand, value) => storeTo(operand, (place) => i32.store(place, value)),
     writeF64: (operand, value) => storeTo(operand, (place) => f64.store(place, value)),
@@ -270,6 +293,9 @@ export function emitHandler(
         'i64',
         variant.addressing === 'full' ? i64.add(offset, i64.load(slot(RECORD.segment))) : offset,
       );
+    },
+    elementAddress(opaque, index) {
+      return e.address(opaque, i64.shl(index, i64.load8_u(record, RECORD.scale)));
     },
     offset: (operand) => body.let('i64', effective(placed(operand))),
     hostForRead: (operand) => hostOf(placed(operand)),

@@ -52,6 +52,10 @@ export interface InstructionEmitter extends Emitter {
   /** Is the 67h prefix there (string instructions, loop, jrcxz)? */
   readonly address32: boolean;
   readonly encoding: string; // of the form that is being emitted
+  /** Of a VEX form: bytes of its vectors. Otherwise 16. */
+  readonly vectorBytes: 16 | 32;
+  /** SIMD exceptions wait until the other half of a ymm operation has been computed: see isa/avx-lift.ts. */
+  readonly collectsExceptions?: boolean;
   isMemory(operand: Operand): boolean;
   /**
    * The value of an immediate of one byte (0 to 255) or of a constant operand, where it is known while code is emitted: in
@@ -60,8 +64,10 @@ export interface InstructionEmitter extends Emitter {
   constant(operand: Operand): number | undefined;
 
   // Operands
-  /** gpr, fixed, immediate, memory of 1 to 8 bytes, mmx: i64 zero-extended. xmm and memory of 16 bytes: v128; a smaller xmm-or-memory operand: v128, upper part zero if memory, the whole register if register. */
+  /** gpr, fixed, immediate, memory of 1 to 8 bytes, mmx: i64 zero-extended. xmm and memory of 16 bytes: v128; ymm and memory of 32 bytes: v128, the lower half; a smaller xmm-or-memory operand: v128, upper part zero if memory, the whole register if register. */
   read(operand: Operand): Code;
+  /** v128: the upper half of a ymm or 32-byte memory operand. */
+  readHigh(operand: Operand): Code;
   /** The same, sign-extended to i64. */
   readSigned(operand: Operand): Code;
   /** Low 8 or 4 bytes of an xmm, mmx, gpr or memory operand. */
@@ -69,15 +75,19 @@ export interface InstructionEmitter extends Emitter {
   readI32(operand: Operand): Code;
   readF64(operand: Operand): Code;
   readF32(operand: Operand): Code;
-  /** Truncates to the operand's size. 32-bit registers zero their upper half. xmm: v128 (memory: its low `size` bytes). May fault when memory. */
+  /** Truncates to the operand's size. 32-bit registers zero their upper half. xmm: v128 (memory: its low `size` bytes). May fault when memory. VEX forms zero the register above bit 127. */
   write(operand: Operand, value: Code): void;
-  /** Writes the low part only; the rest of an xmm register stays. */
+  /** Both halves of a ymm or 32-byte memory operand, v128 each. */
+  writeHalves(operand: Operand, low: Code, high: Code): void;
+  /** Writes the low part only; the rest of an xmm register stays (but VEX forms zero what is above bit 127). */
   writeI64(operand: Operand, value: Code): void;
   writeI32(operand: Operand, value: Code): void;
   writeF64(operand: Operand, value: Code): void;
   writeF32(operand: Operand, value: Code): void;
   /** Effective address (with segment base) as i64; `further` is added before 67h wraps it. */
   address(operand: Operand, further?: Code): Code;
+  /** Of a gather's memory operand: linear address of the element with this index (i64, sign-extended). e.read and e.readHigh of it give the index vector. */
+  elementAddress(operand: Operand, index: Code): Code;
   /** Effective address without segment base, for LEA. */
   offset(operand: Operand): Code;
   /** i32 host address of a memory operand of any size, present for reading / for writing; when the operand crosses a page this is a scratch copy, so call done(operand) after the stores. */

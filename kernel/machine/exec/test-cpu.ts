@@ -5,7 +5,7 @@
 import type { Machine } from '../cpu.ts';
 import { contextOf } from '../cpu.ts';
 import { CONTEXT } from '../layout.ts';
-import type { Trap } from '../machine.ts';
+import type { CpuModel, Trap } from '../machine.ts';
 import { REGISTER } from '../machine.ts';
 import { fillPhysical, load64Big, readBytes, store64, store64Big, writeBytes } from '../memory.ts';
 import { loadContext, newContext, readRegisterBig, writeRegister, writeRegisterBig } from '../registers.ts';
@@ -20,6 +20,8 @@ export interface TestCpu {
   set(register: RegisterName, value: bigint | number): void;
   getXmm(number: number): bigint; // 128 bits
   setXmm(number: number, value: bigint): void;
+  getYmm(number: number): bigint; // 256 bits
+  setYmm(number: number, value: bigint): void;
   /** Any context field of up to 16 bytes, by its offset (layout.ts CONTEXT). */
   getField(offset: number, bytes: number): bigint;
   setField(offset: number, bytes: number, value: bigint): void;
@@ -34,15 +36,15 @@ export interface TestCpu {
 
 // Physical: page tables in the first pages, then code (4 pages), data (2 pages), stack (4 pages), at these frames
 const FRAME = { code: 0x100, data: 0x110, stack: 0x120 } as const;
-let kept: Machine | undefined;
+const kept = new Map<CpuModel, Machine>();
 
 function map(machine: Machine, address: number, frame: number, pages: number): void {
   for (let i = 0; i < pages; i++)
     store64(machine, 0x4000 + ((address >> 12) + i) * 8, (frame + i) * 4096 + 7);
 }
 
-function bootMachine(): Machine {
-  const machine = createMachine({ cpuCount: 1, memoryBytes: 64 << 20, cpuModel: 'v2' });
+function bootMachine(cpuModel: CpuModel): Machine {
+  const machine = createMachine({ cpuCount: 1, memoryBytes: 64 << 20, cpuModel });
   // PML4 at 4096, PDPT at 8192, PD at 12288, page tables for 8 MiB from 16384
   store64(machine, 0x1000, 0x2007);
   store64(machine, 0x2000, 0x3007);
@@ -65,8 +67,9 @@ function physicalOf(address: number): number {
 }
 
 /** Code as bytes or as a hex string ('48 89 C8'). */
-export function bootTestCpu(code: readonly number[] | string): TestCpu {
-  const machine = (kept ??= bootMachine());
+export function bootTestCpu(code: readonly number[] | string, model: CpuModel = 'v2'): TestCpu {
+  const machine = kept.get(model) ?? bootMachine(model);
+  kept.set(model, machine);
   const bytes = typeof code === 'string' ? code.split(/\s+/).filter(Boolean).map((byte) => parseInt(byte, 16)) : code; // prettier-ignore
   setPageTable(machine, 0, 0x1000);
   fillPhysical(machine, FRAME.code * 4096, 0x90, 16384);
@@ -93,6 +96,12 @@ export function bootTestCpu(code: readonly number[] | string): TestCpu {
     set: (register, value) => writeRegisterBig(machine, 0, REGISTER[register], BigInt(value)),
     getXmm: (number) => getField(CONTEXT.xmm + number * 16, 16),
     setXmm: (number, value) => setField(CONTEXT.xmm + number * 16, 16, value),
+    getYmm: (number) =>
+      (getField(CONTEXT.ymmHigh + number * 16, 16) << 128n) | getField(CONTEXT.xmm + number * 16, 16),
+    setYmm(number, value) {
+      setField(CONTEXT.xmm + number * 16, 16, BigInt.asUintN(128, value));
+      setField(CONTEXT.ymmHigh + number * 16, 16, value >> 128n);
+    },
     getField,
     setField,
     getBytes: (address, length) => readBytes(machine, physicalOf(address), length),

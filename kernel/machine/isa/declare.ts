@@ -17,6 +17,7 @@ export type OperandKind =
   | 'gpr' // number in the record's reg or rm field
   | 'fixed' // AL, rAX, CL …: always the same register
   | 'xmm'
+  | 'ymm'
   | 'mmx'
   | 'segment'
   | 'st'
@@ -27,7 +28,8 @@ export type OperandKind =
 
 export const FEATURES = [
   'base', 'cmov', 'cx8', 'cx16', 'mmx', 'fxsr', 'x87', 'sse', 'sse2', 'sse3', 'ssse3', 'sse4.1', 'sse4.2', 'popcnt',
-  'lahf', 'syscall', 'rdtscp', 'clflush',
+  'lahf', 'syscall', 'rdtscp', 'clflush', 'xsave', 'rdrand', 'rdseed', 'fsgsbase', 'erms', 'avx', 'avx2', 'bmi1', 'bmi2', 'lzcnt',
+  'movbe', 'adx', 'aes', 'pclmulqdq', 'sha', 'f16c', 'fma',
 ] as const; // prettier-ignore
 export type Feature = (typeof FEATURES)[number];
 
@@ -81,15 +83,47 @@ export interface Encoding {
   readonly digit: number | undefined;
   /** A whole ModRM byte that belongs to the opcode: first and last value ('D9 E8', 'D8 C0+i'). */
   readonly modRm: readonly [number, number] | undefined;
-  /** ib iw id iq iz iv cb cz moffs, in order. */
+  /** ib iw id iq iz iv cb cz moffs, in order; is4: a register in the upper half of a byte. */
   readonly immediates: readonly string[];
+  /** Of VEX encodings the L bit; undefined where it is ignored. */
+  readonly vex: { readonly length: 0 | 1 | undefined } | undefined;
 }
 
-const IMMEDIATES: readonly string[] = ['ib', 'iw', 'id', 'iz', 'iq', 'iv', 'cb', 'cz', 'moffs'];
+const IMMEDIATES: readonly string[] = ['is4', 'ib', 'iw', 'id', 'iz', 'iq', 'iv', 'cb', 'cz', 'moffs'];
 const isHex = (token: string): boolean =>
   token.length >= 2 && !Number.isNaN(Number(`0x${token.slice(0, 2)}`));
 
+const VEX_LENGTHS: Record<string, 0 | 1 | undefined> = {
+  '128': 0,
+  LZ: 0,
+  L0: 0,
+  '256': 1,
+  L1: 1,
+  LIG: undefined,
+};
+const isMandatory = (text: string | undefined): text is '66' | 'F2' | 'F3' =>
+  text === '66' || text === 'F2' || text === 'F3';
+
+/** 'VEX.256.66.0F38.W0': length, prefix (NP or none: no prefix), map, W. */
+function parseVex(text: string): Pick<Encoding, 'vex' | 'prefix' | 'map' | 'rexW'> {
+  const parts = text.split('.').slice(1);
+  const length = parts.shift() ?? '';
+  const prefix = isMandatory(parts[0]) ? parts[0] : 'none';
+  if (prefix !== 'none' || parts[0] === 'NP') parts.shift();
+  const [map, w] = parts;
+  if (!(length in VEX_LENGTHS) || (map !== '0F' && map !== '0F38' && map !== '0F3A'))
+    throw new Error(`unreadable encoding: ${text}`);
+  const rexW = w === 'W1' ? true : w === 'W0' ? false : undefined;
+  return { vex: { length: VEX_LENGTHS[length] }, prefix, map, rexW };
+}
+
 export function parseEncoding(text: string): Encoding {
+  const [start = '', ...rest] = text.split(' ');
+  if (!start.startsWith('VEX.')) return parseTokens(text);
+  return { ...parseTokens(rest.join(' ')), ...parseVex(start) };
+}
+
+function parseTokens(text: string): Encoding {
   const bytes: string[] = [];
   const immediates: string[] = [];
   let prefix: MandatoryPrefix | undefined;
@@ -100,6 +134,7 @@ export function parseEncoding(text: string): Encoding {
     if (token === 'NP') prefix = 'none';
     else if (token === 'REX.W') rexW = true;
     else if (token === 'W0') rexW = false;
+    else if (token === '/is4') immediates.push('is4');
     else if (token.startsWith('/')) {
       hasModRm = true;
       if (token !== '/r') digit = Number(token[1]);
@@ -108,7 +143,7 @@ export function parseEncoding(text: string): Encoding {
     else throw new Error(`unreadable encoding: ${text}`);
   }
   const [first] = bytes;
-  if (bytes.length > 1 && (first === '66' || first === 'F2' || first === 'F3')) {
+  if (bytes.length > 1 && isMandatory(first)) {
     prefix = first;
     bytes.shift();
   }
@@ -135,17 +170,20 @@ export function parseEncoding(text: string): Encoding {
     digit,
     modRm: modRm === undefined ? undefined : [modRm, fixed?.endsWith('+i') === true ? modRm + 7 : modRm],
     immediates,
+    vex: undefined,
   };
 }
 
 /** What an operand letter means. Sizes in bytes; 'v' is 2, 4 or 8, 'y' 4 or 8, 'z' 2 or 4. */
 export interface OperandLetter {
   readonly kind: OperandKind | 'modrm'; // modrm: register or memory, as ModRM says
-  readonly register: 'gpr' | 'xmm' | 'mmx' | undefined; // of ModRM.rm in register form
-  readonly field: 'reg' | 'rm' | 'none';
+  readonly register: 'gpr' | 'xmm' | 'ymm' | 'mmx' | undefined; // of ModRM.rm in register form
+  readonly field: 'reg' | 'rm' | 'vvvv' | 'is4' | 'none';
   readonly size: number | 'v' | 'y' | 'z';
   readonly registerSize?: OperandLetter['size']; // where it differs from that of memory
-  readonly aligned: boolean; // a 16-byte memory operand that must be aligned (#GP)
+  readonly aligned: boolean; // a vector in memory that must be aligned (#GP)
+  /** Of gathers: the index is a vector register of this kind, its elements are so many bytes. */
+  readonly vectorIndex?: { readonly register: 'xmm' | 'ymm'; readonly bytes: 4 | 8 };
 }
 
 const SIZE: Record<string, number | 'v' | 'y' | 'z'> = {
@@ -153,7 +191,42 @@ const SIZE: Record<string, number | 'v' | 'y' | 'z'> = {
 }; // prettier-ignore
 const FIXED: Record<string, number | 'v'> = { AL: 1, CL: 1, AX: 2, DX: 2, EAX: 4, rAX: 'v' };
 
-export function operandLetter(text: string): OperandLetter {
+/** The operands of VEX forms: sizes x and X are that of the vector, of which X must be aligned in memory; h is half of it. */
+function vectorLetter(text: string, vectorBytes: 16 | 32): OperandLetter | undefined {
+  const index = /^vm(32|64)([xy])$/.exec(text);
+  if (index !== null) {
+    const vectorIndex = {
+      register: index[2] === 'x' ? 'xmm' : 'ymm',
+      bytes: index[1] === '32' ? 4 : 8,
+    } as const;
+    return { kind: 'memory', register: undefined, field: 'rm', size: 0, aligned: false, vectorIndex };
+  }
+  const bySuffix: Record<string, number> = {
+    x: vectorBytes,
+    X: vectorBytes,
+    h: vectorBytes / 2,
+    dq: 16,
+    qq: 32,
+  };
+  const size = bySuffix[text.slice(1)] ?? SIZE[text.slice(1)];
+  if (typeof size !== 'number') return undefined;
+  const register = size === 32 ? 'ymm' : 'xmm';
+  const aligned = text.endsWith('X');
+  switch (text[0]) {
+    case 'V': return { kind: register, register, field: 'reg', size, aligned: false };
+    case 'H': return { kind: register, register, field: 'vvvv', size, aligned: false };
+    case 'L': return { kind: register, register, field: 'is4', size, aligned: false };
+    case 'U': return { kind: register, register, field: 'rm', size, aligned: false };
+    case 'W': return { kind: 'modrm', register, field: 'rm', size, aligned };
+    case 'M': return { kind: 'memory', register: undefined, field: 'rm', size, aligned };
+    default: return undefined;
+  } // prettier-ignore
+}
+
+/** `vectorBytes`: of a VEX form. */
+export function operandLetter(text: string, vectorBytes?: 16 | 32): OperandLetter {
+  const vector = vectorBytes === undefined ? undefined : vectorLetter(text, vectorBytes);
+  if (vector !== undefined) return vector;
   const plain = { register: undefined, field: 'none', aligned: false } as const;
   const fixed = FIXED[text];
   if (fixed !== undefined) return { ...plain, kind: 'fixed', size: fixed };
@@ -179,6 +252,7 @@ export function operandLetter(text: string): OperandLetter {
     case 'O': return { ...plain, kind: 'memory', size };
     case 'G': return { kind: 'gpr', register: 'gpr', field: 'reg', size, aligned: false };
     case 'R': return { kind: 'gpr', register: 'gpr', field: 'rm', size, aligned: false };
+    case 'B': return { kind: 'gpr', register: 'gpr', field: 'vvvv', size, aligned: false };
     case 'Z': return { kind: 'gpr', register: 'gpr', field: 'reg', size, aligned: false };
     case 'V': return { kind: 'xmm', register: 'xmm', field: 'reg', size, aligned: false };
     case 'U': return { kind: 'xmm', register: 'xmm', field: 'rm', size, aligned: false };

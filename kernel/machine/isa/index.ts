@@ -3,7 +3,9 @@
 import { arithmetic } from './arithmetic.ts';
 import type { Family, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
+import { avx } from './avx.ts';
 import { bits } from './bits.ts';
+import { bmi } from './bmi.ts';
 import { branch } from './branch.ts';
 import { exchange } from './exchange.ts';
 import { logic } from './logic.ts';
@@ -52,6 +54,8 @@ export const families: readonly Family[] = [
   x87Remainder,
   x87Transcendental,
   x87Trigonometry,
+  bmi,
+  avx,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */
