@@ -8,8 +8,8 @@ export {
   store8, viewBytes, writeBytes,
 } from './memory.ts'; // prettier-ignore
 export {
-  CONTEXT_BYTES, contextRegister, contextRegisterBig, loadContext, newContext, readRegister, readRegisterBig,
-  readRegisterSigned, saveContext, setContextRegister, writeRegister, writeRegisterBig,
+  CONTEXT_BYTES, contextRegister, contextRegisterBig, loadContext, newContext, readRegister, readRegister32,
+  readRegisterBig, readRegisterSigned, saveContext, setContextRegister, writeRegister, writeRegisterBig,
 } from './registers.ts'; // prettier-ignore
 export { FXSAVE_BYTES, loadFxsave, saveFxsave } from './fxsave.ts';
 export { disassemble, freezeCpus, instructionCoverage, thawCpus } from './inspect.ts';

@@ -53,7 +53,7 @@ export function store32(machine: Machine, physical: number, value: number): void
 /** A negative number becomes two's complement. */
 export function store64(machine: Machine, physical: number, value: number): void {
   const host = writable(machine, physical, 8);
-  machine.view.setUint32(host, value % 2 ** 32, true);
+  machine.view.setUint32(host, value, true);
   machine.view.setUint32(host + 4, Math.floor(value / 2 ** 32), true);
 }
 export function store64Big(machine: Machine, physical: number, value: bigint): void {

@@ -44,6 +44,12 @@ export function readRegister(machine: Machine, cpu: number, register: RegisterNu
   const at = (context + offsetOf(register)) >> 2;
   return ((machine.words32[at] ?? 0) >>> 0) + ((machine.words32[at + 1] ?? 0) >>> 0) * 2 ** 32;
 }
+/** The low 32 bits, unsigned. */
+export function readRegister32(machine: Machine, cpu: number, register: RegisterNumber): number {
+  const context = contextOf(cpu);
+  if (register === REGISTER.rflags) return flagsOf(machine, context);
+  return (machine.words32[(context + offsetOf(register)) >> 2] ?? 0) >>> 0;
+}
 export function readRegisterSigned(machine: Machine, cpu: number, register: RegisterNumber): number {
   const context = contextOf(cpu);
   if (register === REGISTER.rflags) return flagsOf(machine, context);

@@ -184,7 +184,7 @@ export function dropCaches(machine: Machine): void {
 
 export function setTsc(machine: Machine, cpu: number, value: number): void {
   const at = contextOf(cpu) + CONTEXT.tsc;
-  machine.view.setUint32(at, value % 2 ** 32, true);
+  machine.view.setUint32(at, value, true); // takes it modulo 2^32
   machine.view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
@@ -245,7 +245,7 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
     executed += done;
     if (done !== 0) {
       const low = view.getUint32(tscAt, true) + done;
-      view.setUint32(tscAt, low % 2 ** 32, true);
+      view.setUint32(tscAt, low, true);
       if (low >= 2 ** 32) view.setUint32(tscAt + 4, view.getUint32(tscAt + 4, true) + 1, true);
     }
     switch (exit) {

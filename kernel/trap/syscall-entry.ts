@@ -2,7 +2,8 @@
 // A call that gave BLOCKED runs again, from the same registers, when its task is scheduled next.
 import { BLOCKED, ENOSYS, ERESTARTNOHAND, ERESTARTSYS, failed } from '../abi/errno.ts';
 import {
-  REGISTER, readRegister, readRegisterBig, readRegisterSigned, writeRegister, writeRegisterBig, type RegisterNumber,
+  REGISTER, readRegister, readRegister32, readRegisterBig, readRegisterSigned, writeRegister, writeRegisterBig,
+  type RegisterNumber,
 } from '../machine/index.ts'; // prettier-ignore
 import { endCall } from '../sched/call-progress.ts';
 import type { Task } from '../sched/task.ts';
@@ -25,7 +26,7 @@ const ARGUMENT_REGISTERS: readonly RegisterNumber[] = [
 /** The call that the task has just trapped with. */
 export function enterSyscall(kernel: Kernel, task: Task): void {
   const { machine, cpu } = kernel;
-  task.origRax = readRegister(machine, cpu, REGISTER.rax) % 0x1_0000_0000;
+  task.origRax = readRegister32(machine, cpu, REGISTER.rax);
   kernel.trap.syscalls++;
   charge(kernel, 'syscallEntry');
   if (isOn(kernel, sysEnter)) {
@@ -59,14 +60,33 @@ export function runSyscall(kernel: Kernel, task: Task): void {
   if (isOn(kernel, sysExit)) emit(kernel, sysExit, { id: number, ret: Number(result) });
 }
 
+interface Decoder {
+  readonly names: readonly string[];
+  readonly kinds: readonly ArgumentKind[];
+  /** Filled anew for each call: handlers take from it what they need at once, and making one costs as much as a call. */
+  readonly args: Record<string, number | bigint>;
+}
+
+const decoders: (Decoder | undefined)[] = [];
+
+function decoderOf(declaration: SyscallDeclaration): Decoder {
+  const known = decoders[declaration.number];
+  if (known !== undefined) return known;
+  const entries = Object.entries(declaration.args);
+  const decoder = {
+    names: entries.map(([name]) => name),
+    kinds: entries.map(([, type]) => type.kind),
+    args: Object.fromEntries(entries.map(([name]) => [name, 0])),
+  };
+  decoders[declaration.number] = decoder;
+  return decoder;
+}
+
 function callHandler(kernel: Kernel, task: Task, declaration: SyscallDeclaration): number | bigint {
-  const args: Record<string, number | bigint> = {};
-  let index = 0;
-  for (const name in declaration.args) {
-    const type = declaration.args[name];
-    const register = ARGUMENT_REGISTERS[index++];
-    if (type === undefined || register === undefined) continue;
-    args[name] = readArgument(kernel, register, type.kind);
+  const { names, kinds, args } = decoderOf(declaration);
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] ?? '';
+    args[name] = readArgument(kernel, ARGUMENT_REGISTERS[index] ?? REGISTER.rdi, kinds[index] ?? 'int');
   }
   return declaration.run(kernel, task, args as Parameters<typeof declaration.run>[2]);
 }
@@ -75,9 +95,9 @@ function readArgument(kernel: Kernel, register: RegisterNumber, kind: ArgumentKi
   const { machine, cpu } = kernel;
   switch (kind) {
     case 'int':
-      return (readRegister(machine, cpu, register) % 0x1_0000_0000) | 0;
+      return readRegister32(machine, cpu, register) | 0;
     case 'uint':
-      return low32(kernel, register);
+      return readRegister32(machine, cpu, register);
     case 'long':
       return readRegisterSigned(machine, cpu, register);
     case 'size':
@@ -86,10 +106,6 @@ function readArgument(kernel: Kernel, register: RegisterNumber, kind: ArgumentKi
     case 'big':
       return readRegisterBig(machine, cpu, register);
   }
-}
-
-function low32(kernel: Kernel, register: RegisterNumber): number {
-  return Number(readRegisterBig(kernel.machine, kernel.cpu, register) & 0xffff_ffffn);
 }
 
 function unknownCall(kernel: Kernel, task: Task, number: number): number {
@@ -101,10 +117,11 @@ function unknownCall(kernel: Kernel, task: Task, number: number): number {
 }
 
 function count(kernel: Kernel, number: number, ns: number, result: number | bigint): void {
-  const known = kernel.trap.callCounts.get(number) ?? { count: 0, errors: 0, ns: 0 };
-  if (known.count === 0 && known.ns === 0) kernel.trap.callCounts.set(number, known);
+  const { callCounts } = kernel.trap;
+  let known = callCounts.get(number);
+  if (known === undefined) callCounts.set(number, (known = { count: 0, errors: 0, ns: 0 }));
   known.ns += ns;
   if (result === BLOCKED) return;
   known.count++;
-  if (failed(result)) known.errors++;
+  if (typeof result === 'number' && failed(result)) known.errors++;
 }
