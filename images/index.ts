@@ -7,13 +7,14 @@ import { buildRecipe } from './recipes/build.ts';
 import { cacheFolder, findBuilt } from './recipes/cache.ts';
 import type { BuiltImage } from './recipes/cache.ts';
 import { base } from './recipes/base/recipe.ts';
+import { bench } from './recipes/bench/recipe.ts';
 import type { BuildOptions, GuestProgram, Recipe } from './recipes/recipe.ts';
 
 export * from './machine-file/index.ts';
 export type { BuiltImage } from './recipes/cache.ts';
 export type { BuildOptions, GuestProgram, Progress } from './recipes/recipe.ts';
 
-const RECIPES: readonly Recipe[] = [base];
+const RECIPES: readonly Recipe[] = [base, bench];
 
 export interface ImageInfo {
   readonly name: string;

@@ -1,0 +1,103 @@
+// `npm run bench -- …`: the speed of Ringside beside the host's own and QEMU's. Exit status 1 when a program failed or printed
+// something else on one of them. README.md says what is measured.
+import { writeFileSync } from 'node:fs';
+import { UsageError } from '../cli/arguments.ts';
+import { busyness, findProgram, hostFacts, stolenShare } from './host.ts';
+import { jobsOf } from './jobs.ts';
+import { measure } from './measure.ts';
+import { parseOptions, usage, type BenchOptions } from './options.ts';
+import { profileText } from './profile.ts';
+import { measureStartup } from './startup.ts';
+import { groupMeans, ratiosOf, timingOf, type Contender, type Row } from './statistics.ts';
+import { columns, HEADINGS, lineOf, tableOf } from './table.ts';
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+function contendersOf(options: BenchOptions): Contender[] {
+  const hasQemu = findProgram('qemu-x86_64') !== undefined;
+  if (options.qemu && !hasQemu)
+    say(
+      'bench: qemu-x86_64 is not here, so there is nothing to compare with. Install it: sudo apt-get install qemu-user',
+    );
+  return [
+    ...(options.native ? ['native' as const] : []),
+    ...(options.qemu && hasQemu ? ['qemu' as const] : []),
+    'ringside',
+  ];
+}
+
+const withFigures = (row: Row): unknown => ({
+  ...row,
+  timings: Object.fromEntries(
+    Object.entries(row.samples).map(([contender, samples]) => [contender, timingOf(samples)]),
+  ),
+  ratios: { loop: ratiosOf(row, 'loop'), whole: ratiosOf(row, 'whole') },
+});
+
+async function compare(options: BenchOptions): Promise<number> {
+  const contenders = contendersOf(options);
+  const jobs = await jobsOf(options);
+  if (jobs.length === 0) throw new UsageError(`--only ${options.only.join(',')}: there is no such program.`);
+  const before = busyness();
+  const rows: Row[] = [];
+  for (const job of jobs) {
+    const row = measure(job, contenders, options.runs);
+    rows.push(row);
+    say(columns([HEADINGS, lineOf(row)])[1] ?? '');
+    for (const problem of row.problems) say(`(!) ${problem}`);
+  }
+  const after = busyness();
+  const host = hostFacts();
+  print(tableOf(rows));
+  const percent = (100 * stolenShare(before, after)).toFixed(1);
+  const averages = after.loadAverages.map((average) => average.toFixed(2)).join(' ');
+  print(
+    `\n${host.cpuModel}, ${host.cpuCount} CPUs; load averages ${averages}; taken by other guests of its host: ${percent} %`,
+  );
+  print(
+    `${host.node}; ${host.qemu ?? 'no qemu'}; medians of ${options.runs}${options.quick ? ', a tenth of the work' : ''}`,
+  );
+  if (options.json !== undefined) {
+    const figures = {
+      options,
+      host,
+      load: { before, after },
+      rows: rows.map(withFigures),
+      means: groupMeans(rows),
+    };
+    writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+  }
+  return rows.some(({ problems }) => problems.length > 0) ? 1 : 0;
+}
+
+async function profile(options: BenchOptions): Promise<number> {
+  if (options.only.length === 0) throw new UsageError('profile needs --only with the programs to look at.');
+  for (const job of await jobsOf(options)) {
+    const { seconds, instructions, profile: functions, profileMs } = job.profile();
+    print(
+      `${job.name} n=${job.n}: ${seconds.toFixed(3)} s, ${(instructions / 1e6).toFixed(1)} million instructions`,
+    );
+    print(`${profileText(functions, profileMs, 25)}\n`);
+  }
+  return 0;
+}
+
+const modes: Readonly<Record<BenchOptions['mode'], (options: BenchOptions) => Promise<number>>> = {
+  cpu: compare,
+  kernel: compare,
+  startup: measureStartup,
+  profile,
+};
+
+try {
+  const words = process.argv.slice(2);
+  if (words.includes('--help') || words.length === 0) print(usage());
+  else {
+    const options = parseOptions(words);
+    process.exitCode = await modes[options.mode](options);
+  }
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 125;
+}
