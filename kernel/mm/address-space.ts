@@ -2,6 +2,7 @@
 // written. A page is named by its index (file offset / 4096). Behaviour is found by name: folders above mm add theirs.
 import type { Failure } from '../abi/errno.ts';
 import type { Kernel } from '../state.ts';
+import type { Reservation } from './reservation.ts';
 
 export interface AddressSpace {
   /** Name of the entry in addressSpaceOperations. */
@@ -26,6 +27,8 @@ export interface AddressSpace {
   dirtiedNs: number;
   /** Pages of shared memory that are in swap: index → swap entry. */
   swapped: Map<number, number>;
+  /** Frames kept for pages of a mapped file (reservation.ts), by index / 512. */
+  reservations: Map<number, Reservation[]>;
   /** Evicted pages: index → eviction clock, for workingset detection. */
   shadows: Map<number, number>;
 }
@@ -58,5 +61,5 @@ export const addressSpaceOperations: Record<string, AddressSpaceOperations> = {}
 
 export const newAddressSpace = (operations: string, host: unknown): AddressSpace => ({
   operations, host, pages: new Map(), dirty: new Set(), writeback: new Set(), error: 0, mapCount: 0,
-  id: 0, mappers: new Map(), dirtiedNs: 0, swapped: new Map(), shadows: new Map(),
+  id: 0, mappers: new Map(), dirtiedNs: 0, swapped: new Map(), reservations: new Map(), shadows: new Map(),
 }); // prettier-ignore

@@ -45,7 +45,7 @@ export function allocateAnonFrame(kernel: Kernel, mm: Mm, page: number, vmaPages
     const ready = makeRoom(kernel);
     if (failed(ready)) return ready;
   }
-  const kept = takeKeptFrame(memory, mm, page, vmaPages);
+  const kept = takeKeptFrame(memory, 'mm', mm, page, vmaPages);
   return kept >= 0 ? kept : allocateFrames(kernel, 0, 'anon');
 }
 

@@ -7,6 +7,7 @@ import { emit, isOn, tracepoint, U64 } from '../trace/tracepoint.ts';
 import { addressSpaceOperations, type AddressSpace } from './address-space.ts';
 import { addToLru } from './lru.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
+import { dropReservations } from './reservation.ts';
 
 const addToPageCache = tracepoint('filemap', 'mm_filemap_add_to_page_cache', {
   pfn: U64,
@@ -34,6 +35,7 @@ export function registerSpace(memory: MemoryState, space: AddressSpace): void {
 /** Forgets a space that nothing refers to by number any more. */
 export function unregisterIfIdle(memory: MemoryState, space: AddressSpace): void {
   if (space.id === 0 || space.pages.size > 0 || space.mappers.size > 0 || space.swapped.size > 0) return;
+  dropReservations(memory, space, 0, Infinity);
   memory.spaces.delete(space.id);
   memory.dirtySpaces.delete(space.id);
   space.id = 0;

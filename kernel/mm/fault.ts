@@ -19,7 +19,9 @@ import { addToLru, markAccessed } from './lru.ts';
 import { PG } from './memory-state.ts';
 import type { Mm, Vma } from './mm.ts';
 import { findPage, markDirty, noteMajor, readPage } from './page-cache.ts';
-import { entryFor, findPte, frameOf, highFor, makePte, NO_ACCESS, SWAPPED, writePte } from './page-table.ts';
+import {
+  entryFor, findPte, frameOf, highFor, makePte, NO_ACCESS, SWAPPED, writePte, type EntryAccess,
+} from './page-table.ts'; // prettier-ignore
 import { copyFrame, flushPage, loadWord, storeWord, zeroFrame } from './physical.ts';
 import { swapInProcess } from './process-swap.ts';
 import { leaveMemoryStall } from './psi.ts';
@@ -146,7 +148,7 @@ function resolve(kernel: Kernel, mm: Mm, vma: Vma, address: number, access: Acce
     return copyOnWrite(kernel, mm, vma, address, pte, low);
   }
   // Another CPU was faster, or a TLB is behind.
-  if ((low & NO_ACCESS) !== 0) writePte(kernel, pte, entryFor(frameOf(low), vma, false), highFor(vma));
+  if ((low & NO_ACCESS) !== 0) writePte(kernel, pte, entryFor(frameOf(low), vma, 'read-only'), highFor(vma));
   flushPage(kernel, mm, address);
   return 0;
 }
@@ -166,7 +168,7 @@ function mapAnonymous(kernel: Kernel, mm: Mm, vma: Vma, address: number, pte: nu
   vma.hasAnon = true;
   makeAnonymous(kernel, mm, frame, address);
   if (vma.flags.locked) memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.unevictable;
-  writePte(kernel, pte, entryFor(frame, vma, true), highFor(vma));
+  writePte(kernel, pte, entryFor(frame, vma, 'dirty'), highFor(vma));
   addMapping(kernel, mm, frame);
   addToLru(memory, frame);
 }
@@ -189,14 +191,14 @@ function fillFromSpace(
   const frame = readPage(kernel, space, index, hintFor(vma));
   if (failed(frame)) return frame === ENOMEM || frame === BLOCKED ? frame : EIO;
   if (writes && !vma.flags.shared) return copyInto(kernel, mm, vma, address, pte, 0, frame);
-  let writable = vma.flags.shared && isSwapBacked(space);
+  let entryAccess: EntryAccess = vma.flags.shared && isSwapBacked(space) ? 'writable' : 'read-only';
   if (writes) {
     const allowed = allowWrite(kernel, space, index);
     if (failed(allowed)) return allowed;
-    writable = true;
+    entryAccess = 'dirty';
   }
   memory.refCount[frame] = (memory.refCount[frame] ?? 0) + 1;
-  writePte(kernel, pte, entryFor(frame, vma, writable), highFor(vma));
+  writePte(kernel, pte, entryFor(frame, vma, entryAccess), highFor(vma));
   addMapping(kernel, mm, frame);
   if (!writes) mapAround(kernel, mm, vma, space, address);
   return 0;
@@ -229,7 +231,7 @@ function makeSharedWritable(
   const allowed = allowWrite(kernel, space, indexIn(vma, address));
   if (failed(allowed)) return allowed;
   if (loadWord(kernel, pte) >>> 0 !== low) return 0; // reclaimed meanwhile: the fault comes again
-  storeWord(kernel, pte, entryFor(frameOf(low), vma, true));
+  storeWord(kernel, pte, entryFor(frameOf(low), vma, 'dirty'));
   flushPage(kernel, mm, address);
   return 0;
 }
@@ -246,7 +248,7 @@ function mapAround(kernel: Kernel, mm: Mm, vma: Vma, space: AddressSpace, addres
     const frame = findPage(kernel, space, indexIn(vma, page));
     if (frame < 0) continue;
     memory.refCount[frame] = (memory.refCount[frame] ?? 0) + 1;
-    writePte(kernel, at, (entryFor(frame, vma, false) & ~PTE.accessed) >>> 0, highFor(vma));
+    writePte(kernel, at, entryFor(frame, vma, 'read-only'), highFor(vma));
     addMapping(kernel, mm, frame);
   }
 }
@@ -272,7 +274,7 @@ function copyOnWrite(
     // The last user takes the page over.
     memory.counters.pgreuse++;
     makeAnonymous(kernel, mm, frame, address);
-    writePte(kernel, pte, entryFor(frame, vma, true), highFor(vma));
+    writePte(kernel, pte, entryFor(frame, vma, 'dirty'), highFor(vma));
     flushPage(kernel, mm, address);
     return 0;
   }
@@ -306,7 +308,7 @@ function copyInto(
     putFrame(kernel, source);
   }
   mapAnonymous(kernel, mm, vma, address, pte, copy);
-  flushPage(kernel, mm, address);
+  if (low !== 0) flushPage(kernel, mm, address); // a missing entry is in no TLB
   putFrame(kernel, source);
   return 0;
 }
@@ -339,7 +341,8 @@ function fillFromSwap(
   vma.hasAnon = true;
   const left = swapCount(memory, entry) - 1;
   const isOnlyUser = left === 0 && memory.mapCount[frame] === 1;
-  writePte(kernel, pte, entryFor(frame, vma, isOnlyUser), highFor(vma));
+  const entryAccess = !isOnlyUser ? 'read-only' : writes ? 'dirty' : 'writable';
+  writePte(kernel, pte, entryFor(frame, vma, entryAccess), highFor(vma));
   dropSwap(kernel, entry);
   if (isOnlyUser) tryFreeSlot(kernel, frame, writes);
   markAccessed(memory, frame);

@@ -9,11 +9,19 @@ import { charge, now } from '../time/clock.ts';
 import { addressSpaceOperations, type AddressSpace, type AddressSpaceOperations } from './address-space.ts';
 import { allocateUserFrame } from './allocate.ts';
 import { allocateFrames, putFrame } from './buddy.ts';
-import { insertPage, isSwapBacked, removePage, setDirty, unregisterIfIdle } from './cache-pages.ts';
+import {
+  insertPage,
+  isSwapBacked,
+  registerSpace,
+  removePage,
+  setDirty,
+  unregisterIfIdle,
+} from './cache-pages.ts';
 import { markAccessed } from './lru.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
 import { flushCpus, zeroFrame } from './physical.ts';
 import { leaveMemoryStall } from './psi.ts';
+import { takeKeptFrame } from './reservation.ts';
 import { nextWindow, windowFor, type ReadWindow } from './read-ahead.ts';
 import { unmapEverywhere } from './rmap.ts';
 import { dropSwap } from './swap.ts';
@@ -144,6 +152,17 @@ function readOn(kernel: Kernel, space: AddressSpace, readAhead: ReadAhead): void
   startWindow(kernel, space, window, -1);
 }
 
+function takeKeptRun(kernel: Kernel, space: AddressSpace, first: number, count: number, frames: number[]) {
+  const { memory } = kernel;
+  const pages = Math.ceil(operationsOf(space).sizeOf(kernel, space) / 4096);
+  registerSpace(memory, space);
+  while (frames.length < count) {
+    const frame = takeKeptFrame(memory, 'space', space, first + frames.length, pages);
+    if (frame < 0) return;
+    frames.push(frame);
+  }
+}
+
 /** Starts reading the missing pages of a window. `needed` (or -1) is the page whose failure counts. */
 function startWindow(
   kernel: Kernel,
@@ -193,7 +212,7 @@ function startRun(
   const { memory } = kernel;
   const frames: number[] = [];
   let start = first;
-  if (memory.freePages > memory.watermarks.low + count) takeRun(kernel, count, frames);
+  if (memory.freePages > memory.watermarks.low + count) takeRun(kernel, space, first, count, frames);
   if (frames.length < count) {
     // Memory is short: only the page that is needed.
     for (const frame of frames.splice(0)) giveBackFrame(kernel, frame);
@@ -225,10 +244,11 @@ function startRun(
 const isDone = (memory: MemoryState, frame: number | undefined): boolean =>
   frame === undefined || ((memory.flags[frame] ?? 0) & PG.locked) === 0;
 
-/** Frames for a run of pages, side by side as far as free blocks allow. */
-function takeRun(kernel: Kernel, count: number, frames: number[]): void {
-  let left = count;
-  for (let order = Math.min(5, 31 - Math.clz32(count)); left > 0 && order >= 0;) {
+/** Frames for a run of pages, side by side as far as free blocks allow; those of a mapped file at their place in it. */
+function takeRun(kernel: Kernel, space: AddressSpace, first: number, count: number, frames: number[]): void {
+  if (space.mappers.size > 0 && !isSwapBacked(space)) takeKeptRun(kernel, space, first, count, frames);
+  let left = count - frames.length;
+  for (let order = Math.min(5, 31 - Math.clz32(left)); left > 0 && order >= 0;) {
     if (1 << order > left) {
       order--;
       continue;

@@ -74,11 +74,16 @@ export function writePte(kernel: Kernel, pte: number, low: number, high: number)
   if (wasEmpty !== (low === 0)) countEntries(kernel, pte, wasEmpty ? 1 : -1);
 }
 
-/** The low word for a frame under a vma's protection; `writable` says that it may be written without a fault. */
-export function entryFor(frame: number, vma: Vma, writable: boolean): number {
+/** What an entry allows without a fault. 'dirty': it is about to be written, which spares the CPU setting the bit. */
+export type EntryAccess = 'read-only' | 'writable' | 'dirty';
+
+/** The low word for a frame under a vma's protection. The accessed bit is set at once, as in Linux's PAGE_READONLY. */
+export function entryFor(frame: number, vma: Vma, access: EntryAccess): number {
   const { read, write, execute } = vma.flags;
   if (!read && !write && !execute) return ((frame << 12) | NO_ACCESS | PTE.user) >>> 0;
-  return ((frame << 12) | PTE.present | PTE.user | PTE.accessed | (writable && write ? PTE.write : 0)) >>> 0;
+  const writing =
+    access === 'read-only' || !write ? 0 : access === 'dirty' ? PTE.write | PTE.dirty : PTE.write;
+  return ((frame << 12) | PTE.present | PTE.user | PTE.accessed | writing) >>> 0;
 }
 
 /** The high word under a vma's protection. */

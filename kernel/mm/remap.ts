@@ -215,7 +215,7 @@ function unshareRange(kernel: Kernel, mm: Mm, vma: Vma, start: number, end: numb
     dropMapping(kernel, mm, frame);
     putFrame(kernel, frame);
     makeAnonymous(kernel, mm, copy, address);
-    writePte(kernel, pte, entryFor(copy, vma, true), highFor(vma));
+    writePte(kernel, pte, entryFor(copy, vma, 'dirty'), highFor(vma));
     addMapping(kernel, mm, copy);
     addToLru(memory, copy);
   });
