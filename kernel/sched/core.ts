@@ -1,9 +1,7 @@
 // The core of the scheduler: waking, choosing, switching. A running task is in no queue; a runnable one waits in the
 // queue of its CPU (`task.sched.cpu`); a sleeping one in neither. CPU clocks only go forward: a task never sees time
 // before the moment at which it was woken or last ran, on whichever CPU it runs next.
-import {
-  flushTlb, loadContext, saveContext, setPageTable,
-} from '../machine/index.ts'; // prettier-ignore
+import { loadContext, saveContext, setPageTable } from '../machine/index.ts';
 import { assert } from '../lib/assert.ts';
 import type { Kernel } from '../state.ts';
 import { charge, now } from '../time/clock.ts';
@@ -36,9 +34,17 @@ export function runQueueOf(kernel: Kernel, cpu: number): RunQueue {
   return runQueue;
 }
 
+// Nearly all tasks are of one class, which is asked for at each system call: the last answer is kept.
+let lastClassName = '';
+let lastClass: SchedulingClass | undefined;
+
 export function classOf(task: Task): SchedulingClass {
-  const schedulingClass = schedulingClasses.get(task.sched.class);
+  const name = task.sched.class;
+  if (name === lastClassName && lastClass !== undefined) return lastClass;
+  const schedulingClass = schedulingClasses.get(name);
   assert(schedulingClass !== undefined, 'a task names a class that exists');
+  lastClassName = name;
+  lastClass = schedulingClass;
   return schedulingClass;
 }
 
@@ -254,7 +260,6 @@ export function loadPageTable(kernel: Kernel, queue: RunQueue, task: Task): void
   queue.loadedMm = task.mm;
   task.mm.cpuMask |= bit;
   setPageTable(kernel.machine, queue.cpu, task.mm.root);
-  flushTlb(kernel.machine, queue.cpu);
 }
 
 /** Moves an idle CPU's clock on to `ns` and books the idle time. */
@@ -283,17 +288,21 @@ function traceSwitch(kernel: Kernel, previous: Task | null, next: Task | null): 
   }); // prettier-ignore
 }
 
-/** Books `ns` that the current task has just run, in user mode or in the kernel on its behalf. */
-export function accountTask(kernel: Kernel, task: Task, ns: number, inUser: boolean): void {
+/** Books `ns` that the CPU's current task has just run, in user mode or in the kernel on its behalf. */
+export function accountTask(queue: RunQueue, task: Task, ns: number, inUser: boolean): void {
   if (ns <= 0) return;
-  const queue = runQueueOf(kernel, kernel.cpu);
-  task.sched.sumExecNs += ns;
-  if (inUser) task.userNs += ns;
-  else task.systemNs += ns;
-  if (!inUser) queue.times.system += ns;
-  else if (task.sched.nice > 0) queue.times.nice += ns;
-  else queue.times.user += ns;
-  classOf(task).ran(queue.queues[task.sched.class], task, ns);
+  const { sched } = task;
+  const { times } = queue;
+  sched.sumExecNs += ns;
+  if (inUser) {
+    task.userNs += ns;
+    if (sched.nice > 0) times.nice += ns;
+    else times.user += ns;
+  } else {
+    task.systemNs += ns;
+    times.system += ns;
+  }
+  classOf(task).ran(queue.queues[sched.class], task, ns);
 }
 
 /** Scheduler's part of the timer tick on the running CPU. */

@@ -110,48 +110,67 @@ function runSlice(kernel: Kernel, queue: RunQueue): void {
     const budget = Math.ceil(Math.min(sliceEndNs, nextEventNs(kernel), queue.nextTickNs) - now(kernel));
     if (budget <= 0) return;
     if (task.kernelThread === null) runUser(kernel, queue, task, budget);
-    else runKernelThread(kernel, task);
+    else runKernelThread(kernel, queue, task);
     if (task.state !== 'running' || queue.needResched) schedule(kernel);
     if (kernel.powerState !== 'on') return;
     if (!othersBusy && isOtherCpuBusy(kernel, queue.cpu)) return;
   }
 }
 
-function runKernelThread(kernel: Kernel, task: Task): void {
+function runKernelThread(kernel: Kernel, queue: RunQueue, task: Task): void {
   const startNs = now(kernel);
   const thread = task.kernelThread;
   if (thread !== null) kernelThreads[thread.name]?.(kernel, task);
   if (now(kernel) === startNs) chargeNs(kernel, KERNEL_STEP_NS);
-  accountTask(kernel, task, now(kernel) - startNs, false);
+  accountTask(queue, task, now(kernel) - startNs, false);
 }
 
+/** Runs user code up to a trap and serves that. Every system call and fault comes through here, so it reads the clock itself. */
 function runUser(kernel: Kernel, queue: RunQueue, task: Task, budget: number): void {
-  const enteredNs = now(kernel);
-  const goes = prepareUser(kernel, queue, task);
-  accountTask(kernel, task, now(kernel) - enteredNs, false);
-  if (!goes) return;
+  if (needsPreparation(queue, task) && !prepareUser(kernel, queue, task)) return;
+  task.origRax = -1;
   const { machine, cpu } = kernel;
-  setTsc(machine, cpu, now(kernel));
+  const { cpuNs } = kernel.time;
+  const enteredNs = cpuNs[cpu] ?? 0;
+  setTsc(machine, cpu, enteredNs);
   const trap = run(machine, cpu, budget);
-  kernel.trap.instructions += trap.executed;
-  chargeNs(kernel, trap.executed);
-  accountTask(kernel, task, trap.executed, true);
+  const { executed } = trap;
+  const leftNs = enteredNs + executed;
+  cpuNs[cpu] = leftNs;
+  kernel.trap.instructions += executed;
+  accountTask(queue, task, executed, true);
   if (trap.kind === 'budget') return;
-  const startNs = now(kernel);
   if (trap.kind === 'syscall') enterSyscall(kernel, task);
   else handleException(kernel, task, trap);
-  accountTask(kernel, task, now(kernel) - startNs, false);
+  accountTask(queue, task, (cpuNs[cpu] ?? 0) - leftNs, false);
 }
 
 const isRunning = (task: Task): boolean => task.state === 'running';
 
-/** What must be done before user code runs: the interrupted call, signals, page tables. False: the task cannot go on now. */
+/** Whether anything must be done before user code goes on (Linux's exit-to-user work); mostly there is nothing. */
+const needsPreparation = (queue: RunQueue, task: Task): boolean =>
+  task.inCall ||
+  !isRunning(task) ||
+  queue.loadedMm !== task.mm ||
+  (task.rseq !== null && task.rseq.switches !== task.sched.switchCount) ||
+  task.flags.restarting ||
+  task.signals.savedMask !== null ||
+  signalPending(task);
+
 function prepareUser(kernel: Kernel, queue: RunQueue, task: Task): boolean {
+  const enteredNs = now(kernel);
+  const goes = finishKernelWork(kernel, queue, task);
+  accountTask(queue, task, now(kernel) - enteredNs, false);
+  return goes;
+}
+
+/** The interrupted call, signals, page tables. False: the task cannot go on now. */
+function finishKernelWork(kernel: Kernel, queue: RunQueue, task: Task): boolean {
   if (task.inCall) {
     charge(kernel, 'syscallEntry');
     runSyscall(kernel, task);
   }
-  if (task.inCall || task.state !== 'running') return false;
+  if (task.inCall || !isRunning(task)) return false;
   if (task.rseq !== null) {
     rseqUpdate(kernel, task); // before a handler's frame saves RIP
     if (!isRunning(task)) return false;
@@ -159,9 +178,8 @@ function prepareUser(kernel: Kernel, queue: RunQueue, task: Task): boolean {
   if (signalPending(task) || task.signals.savedMask !== null || task.flags.restarting) {
     task.flags.restarting = false;
     deliverSignals(kernel, task);
-    if (task.state !== 'running') return false;
+    if (!isRunning(task)) return false;
   }
-  task.origRax = -1;
   loadPageTable(kernel, queue, task);
   return task.mm !== null;
 }
