@@ -31,23 +31,22 @@ export function tailRoom(buffer: PageBuffer): number {
 
 /** Adds bytes at the end; with nothing added ENOMEM, or BLOCKED while memory is being freed. */
 export function appendBytes(kernel: Kernel, buffer: PageBuffer, bytes: Uint8Array): number | Failure {
-  const needed = Math.ceil(Math.max(0, bytes.length - tailRoom(buffer)) / FRAME_BYTES);
-  const fresh: number[] = [];
-  for (let i = 0; i < needed; i++) {
+  const before = buffer.frames.length;
+  for (let room = tailRoom(buffer); room < bytes.length; room += FRAME_BYTES) {
     const frame = allocateUserFrame(kernel, buffer.owner);
     if (failed(frame)) {
-      for (const taken of fresh) freeFrames(kernel, taken, 0);
+      while (buffer.frames.length > before) freeFrames(kernel, buffer.frames.pop() ?? 0, 0);
       return frame;
     }
-    fresh.push(frame);
+    buffer.frames.push(frame);
   }
   let at = buffer.first + buffer.length;
-  buffer.frames.push(...fresh);
   for (let done = 0; done < bytes.length;) {
     const offset = at % FRAME_BYTES;
     const count = Math.min(FRAME_BYTES - offset, bytes.length - done);
     const frame = buffer.frames[Math.floor(at / FRAME_BYTES)] ?? 0;
-    writeBytes(kernel.machine, frame * FRAME_BYTES + offset, bytes.subarray(done, done + count));
+    const part = count === bytes.length ? bytes : bytes.subarray(done, done + count);
+    writeBytes(kernel.machine, frame * FRAME_BYTES + offset, part);
     done += count;
     at += count;
   }
@@ -82,7 +81,7 @@ export function dropBytes(kernel: Kernel, buffer: PageBuffer, count: number): vo
   buffer.first += count;
   buffer.length -= count;
   const empty = buffer.length === 0 ? buffer.frames.length : Math.floor(buffer.first / FRAME_BYTES);
-  for (const frame of buffer.frames.splice(0, empty)) freeFrames(kernel, frame, 0);
+  for (let i = 0; i < empty; i++) freeFrames(kernel, buffer.frames.shift() ?? 0, 0);
   buffer.first = buffer.length === 0 ? 0 : buffer.first % FRAME_BYTES;
 }
 

@@ -67,7 +67,8 @@ export function allocateFrames(kernel: Kernel, order: number, owner: OwnerKind):
 export function freeFrames(kernel: Kernel, frame: number, order: number): void {
   const { memory } = kernel;
   if (isOn(kernel, mmPageFree)) emit(kernel, mmPageFree, { pfn: frame, order });
-  memory.refCount.fill(0, frame, frame + (1 << order));
+  if (order === 0) memory.refCount[frame] = 0;
+  else memory.refCount.fill(0, frame, frame + (1 << order)); // prettier-ignore
   memory.counters.pgfree += 1 << order;
   memory.freePages += 1 << order;
   freeBlock(memory, frame, order);

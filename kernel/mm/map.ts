@@ -223,7 +223,7 @@ export function unmapMemory(kernel: Kernel, mm: Mm, address: number, length: num
   dropReservations(kernel.memory, mm, address / PAGE_BYTES, end / PAGE_BYTES, (from, to) =>
     hasVmaIn(mm, from * PAGE_BYTES, to * PAGE_BYTES),
   );
-  if (freeEmptyTables(kernel, mm, address, end)) flushMm(kernel, mm);
+  freeEmptyTables(kernel, mm, address, end); // their last entries were flushed when they were emptied
   return 0;
 }
 

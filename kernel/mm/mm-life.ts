@@ -6,14 +6,22 @@ import type { Kernel } from '../state.ts';
 import { freeFrames } from './buddy.ts';
 import { PG } from './memory-state.ts';
 import type { Mm, Vma } from './mm.ts';
-import { frameOf, freeEmptyTables, makePte, newRoot, SWAPPED, visitPtes, writePte } from './page-table.ts';
-import { flushMm, loadWord, storeWord } from './physical.ts';
+import {
+  countEntries,
+  frameOf,
+  freeEmptyTables,
+  makePte,
+  newRoot,
+  SWAPPED,
+  visitTables,
+} from './page-table.ts';
+import { flushMm, ramWords, storeWord } from './physical.ts';
 import { dropReservations } from './reservation.ts';
 import { addMapping } from './rmap.ts';
 import { slabAllocate, slabFree } from './slab.ts';
 import { duplicateSwap } from './swap.ts';
 import { accountVma, fileReferences, linkSpace, releaseVma } from './vma.ts';
-import { zapRange } from './zap.ts';
+import { zapAll } from './zap.ts';
 
 /** Where mmap starts to look downwards when nobody has set it: 128 MiB and a gap below the top. */
 const DEFAULT_MMAP_BASE = 0x7fff_f7ff_f000;
@@ -90,49 +98,70 @@ export function forkMm(kernel: Kernel, parent: Mm): Mm | Failure {
 }
 
 function copyEntries(kernel: Kernel, parent: Mm, child: Mm, vma: Vma): boolean {
-  const { memory } = kernel;
-  const { refCount } = memory;
-  const isCow = !vma.flags.shared && vma.flags.mayWrite;
-  let table = 0; // the child's entry for the next page, 0 when it must be looked up
-  let expected = -1;
   let ok = true;
-  visitPtes(kernel, parent, vma.start, vma.end, (pte, low, address) => {
-    if (!ok) return;
-    // Consecutive pages of one table lie side by side in the child's table too.
-    let to: number | Failure = table + (address - expected) * (8 / PAGE_BYTES);
-    if (table === 0 || Math.floor(address / 0x20_0000) !== Math.floor(expected / 0x20_0000))
-      to = makePte(kernel, child, address);
-    if (failed(to)) {
-      ok = false;
-      return;
+  visitTables(kernel, parent, vma.start, vma.end, (leaf, base, first, last) => {
+    if (ok) ok = copyTable(kernel, child, vma, leaf, base, first, last);
+  });
+  return ok;
+}
+
+/** Entries `first` to `last` of one of the parent's last-level tables; false when there is no memory for the child's. */
+function copyTable(
+  kernel: Kernel,
+  child: Mm,
+  vma: Vma,
+  leaf: number,
+  base: number,
+  first: number,
+  last: number,
+): boolean {
+  const { memory } = kernel;
+  const { flags, refCount } = memory;
+  const isCow = !vma.flags.shared && vma.flags.mayWrite;
+  const words = ramWords(kernel);
+  let left = memory.mapCount[leaf >>> 12] ?? 0;
+  let table = 0; // the child's, made when there is something to put into it
+  let copied = 0;
+  for (let index = first; index <= last && left > 0; index++) {
+    const word = (leaf >>> 2) + index * 2;
+    const low = words[word] ?? 0;
+    if (low === 0) continue;
+    left--;
+    if (table === 0) {
+      const pte = makePte(kernel, child, base + index * PAGE_BYTES);
+      if (failed(pte)) return false;
+      table = pte - index * 8;
     }
-    table = to;
-    expected = address;
-    const high = loadWord(kernel, pte + 4);
+    const to = table + index * 8;
+    const high = words[word + 1] ?? 0;
+    copied++;
+    storeWord(kernel, to + 4, high);
     if ((low & SWAPPED) !== 0) {
-      duplicateSwap(memory, high >>> 0);
+      storeWord(kernel, to, low);
+      duplicateSwap(memory, high);
       child.rss.swap++;
-      writePte(kernel, to, low, high);
-      return;
+      continue;
     }
     const frame = frameOf(low);
     let shared = low;
     if (isCow && (low & PTE.write) !== 0) {
       shared = (low & ~PTE.write) >>> 0;
-      storeWord(kernel, pte, shared);
+      storeWord(kernel, leaf + index * 8, shared);
     }
+    const isAnon = ((flags[frame] ?? 0) & PG.anon) !== 0;
     refCount[frame] = (refCount[frame] ?? 0) + 1;
-    writePte(kernel, to, (shared & ~((memory.flags[frame] ?? 0) & PG.anon ? 0 : PTE.dirty)) >>> 0, high);
+    storeWord(kernel, to, isAnon ? shared : (shared & ~PTE.dirty) >>> 0);
     addMapping(kernel, child, frame);
-  });
-  return ok;
+  }
+  if (copied > 0) countEntries(kernel, table, copied);
+  return true;
 }
 
 /** Drops a user; the last one frees pages, tables and vmas. No CPU may run in it then. */
 export function putMm(kernel: Kernel, mm: Mm): void {
   if (--mm.users > 0) return;
   const { memory } = kernel;
-  zapRange(kernel, mm, 0, USER_END);
+  zapAll(kernel, mm);
   dropReservations(memory, mm, 0, Infinity);
   freeEmptyTables(kernel, mm, 0, USER_END);
   for (const vma of mm.vmas) {
@@ -142,7 +171,6 @@ export function putMm(kernel: Kernel, mm: Mm): void {
   mm.vmas.length = 0;
   if (mm.exe !== null) fileReferences.put(kernel, mm.exe);
   mm.exe = null;
-  flushMm(kernel, mm);
   freeFrames(kernel, mm.root / PAGE_BYTES, 0);
   mm.root = 0;
   slabFree(kernel, 'mm_struct', mm.slot);

@@ -61,8 +61,9 @@ function tableIn(kernel: Kernel, mm: Mm, table: number, index: number): number |
   return frame * 4096;
 }
 
-function countEntries(kernel: Kernel, table: number, change: number): void {
-  const frame = Math.floor(table / 4096);
+/** The number of a table's entries in use changes. */
+export function countEntries(kernel: Kernel, table: number, change: number): void {
+  const frame = table >>> 12;
   kernel.memory.mapCount[frame] = (kernel.memory.mapCount[frame] ?? 0) + change;
 }
 
@@ -89,9 +90,12 @@ export function entryFor(frame: number, vma: Vma, access: EntryAccess): number {
 /** The high word under a vma's protection. */
 export const highFor = (vma: Vma): number => (vma.flags.execute ? 0 : NX);
 
+/** What one entry maps, by the level of its table: 4 KiB in a last-level table (0), then 2 MiB, 1 GiB, 512 GiB. */
+const SPANS: readonly number[] = [4096, LEAF_BYTES, LEAF_BYTES * 512, LEAF_BYTES * 512 * 512];
+
 /**
  * Calls visit for each entry in use from `start` to before `end`, in order, skipping what has no table. The visitor may
- * empty entries; `free` then frees tables that became empty.
+ * empty entries; freeEmptyTables then frees tables that became empty.
  */
 export function visitPtes(
   kernel: Kernel,
@@ -100,37 +104,54 @@ export function visitPtes(
   end: number,
   visit: (pte: number, low: number, address: number) => void,
 ): void {
-  for (let address = start; address < end;) {
-    const leaf = leafOf(kernel, mm.root, address);
-    if (leaf <= 0) {
-      const span = leaf === 0 ? LEAF_BYTES : leaf === -1 ? LEAF_BYTES * 512 : LEAF_BYTES * 512 * 512;
-      address = (Math.floor(address / span) + 1) * span;
-      continue;
-    }
-    const base = Math.floor(address / LEAF_BYTES) * LEAF_BYTES;
-    const last = Math.min(end, base + LEAF_BYTES);
+  visitLeaves(kernel, mm.root, 3, 0, start, end, (leaf, base, first, last) => {
     const words = ramWords(kernel);
-    let left = kernel.memory.mapCount[leaf / 4096] ?? 0;
-    let word = (leaf >>> 2) + ((address - base) >>> 12) * 2;
-    for (; address < last && left > 0; address += 4096, word += 2) {
-      const low = words[word] ?? 0;
+    let left = kernel.memory.mapCount[leaf >>> 12] ?? 0;
+    for (let index = first; index <= last && left > 0; index++) {
+      const low = words[(leaf >>> 2) + index * 2] ?? 0;
       if (low === 0) continue;
       left--;
-      visit(word * 4, low, address);
+      visit(leaf + index * 8, low, base + index * 4096);
     }
-    address = last;
-  }
+  });
 }
 
-/** The last-level table for an address; 0, -1 or -2 when the table on the second, third or fourth level has no entry. */
-export function leafOf(kernel: Kernel, root: number, address: number): number {
-  const region = Math.floor(address / LEAF_BYTES);
-  const fourth = loadWord(kernel, root + (region >>> 18) * 8);
-  if ((fourth & 1) === 0) return -2;
-  const third = loadWord(kernel, ((fourth & 0xffff_f000) >>> 0) + ((region >>> 9) & 511) * 8);
-  if ((third & 1) === 0) return -1;
-  const second = loadWord(kernel, ((third & 0xffff_f000) >>> 0) + (region & 511) * 8);
-  return (second & 1) === 0 ? 0 : (second & 0xffff_f000) >>> 0;
+/** Calls visit for each last-level table under addresses from `start` to before `end`, with the entries that lie there. */
+export function visitTables(
+  kernel: Kernel,
+  mm: Mm,
+  start: number,
+  end: number,
+  visit: (leaf: number, base: number, first: number, last: number) => void,
+): void {
+  visitLeaves(kernel, mm.root, 3, 0, start, end, visit);
+}
+
+/** A table's count says how many entries are in use, so the search ends behind the last one. */
+function visitLeaves(
+  kernel: Kernel,
+  table: number,
+  level: number,
+  base: number,
+  start: number,
+  end: number,
+  visit: (leaf: number, base: number, first: number, last: number) => void,
+): void {
+  const span = SPANS[level] ?? 4096;
+  const first = start <= base ? 0 : Math.floor((start - base) / span);
+  const last = Math.min(511, Math.ceil((end - base) / span) - 1);
+  if (level === 0) {
+    visit(table, base, first, last);
+    return;
+  }
+  const words = ramWords(kernel);
+  let left = kernel.memory.mapCount[table >>> 12] ?? 0;
+  for (let index = first; index <= last && left > 0; index++) {
+    const entry = words[(table >>> 2) + index * 2] ?? 0;
+    if ((entry & PTE.present) === 0) continue;
+    left--;
+    visitLeaves(kernel, (entry & 0xffff_f000) >>> 0, level - 1, base + index * span, start, end, visit);
+  }
 }
 
 /** Frees tables that are empty and lie under addresses from `start` to before `end`. True when any was freed. */
@@ -147,7 +168,7 @@ function freeEmptyIn(
   start: number,
   end: number,
 ): boolean {
-  const span = 4096 * 512 ** level;
+  const span = SPANS[level] ?? 4096;
   const first = Math.max(0, Math.floor((start - base) / span));
   const last = Math.min(511, Math.floor((end - 1 - base) / span));
   const words = ramWords(kernel);

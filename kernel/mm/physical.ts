@@ -53,6 +53,18 @@ export function flushPage(kernel: Kernel, mm: Mm, address: number): void {
   }
 }
 
+/** Linux's tlb_single_page_flush_ceiling: above it one flush of everything is cheaper. */
+const MOST_SINGLE_FLUSHES = 33;
+
+/** Translations of pages from `first` up to `last` changed. */
+export function flushRange(kernel: Kernel, mm: Mm, first: number, last: number): void {
+  if ((last - first) / FRAME_BYTES >= MOST_SINGLE_FLUSHES) {
+    flushMm(kernel, mm);
+    return;
+  }
+  for (let address = first; address <= last; address += FRAME_BYTES) flushPage(kernel, mm, address);
+}
+
 /** Many translations changed. */
 export function flushMm(kernel: Kernel, mm: Mm): void {
   flushCpus(kernel, mm.cpuMask);

@@ -69,7 +69,7 @@ describe('contiguous runs', () => {
   });
   it('a stack has few runs', () => {
     const test = testKernel(64);
-    test.task.process.rlimits[RLIMIT.stack] = { current: 8 * MIB, max: 8 * MIB };
+    test.task.process.rlimits[RLIMIT.stack] = { current: 8 * MIB, maximum: 8 * MIB };
     const top = 0x7fff_0000_0000;
     const made = mapMemory(test.kernel, test.mm, {
       address: top - 33 * PAGE, length: 33 * PAGE, protection: RW, flags: ANON | MAP.growsDown | MAP.fixed,

@@ -1,4 +1,5 @@
 // Taking pages out of an mm: what munmap, MADV_DONTNEED and exit do with page-table entries.
+import { USER_END } from '../abi/mman.ts';
 import { PTE } from '../machine/index.ts';
 import type { Kernel } from '../state.ts';
 import { putFrame } from './buddy.ts';
@@ -6,22 +7,30 @@ import { markAccessed } from './lru.ts';
 import { PG } from './memory-state.ts';
 import type { Mm } from './mm.ts';
 import { frameOf, SWAPPED, visitPtes, writePte } from './page-table.ts';
-import { flushMm, flushPage, loadWord } from './physical.ts';
+import { flushRange, loadWord } from './physical.ts';
 import { dropMapping } from './rmap.ts';
 import { dropSwap, removeFromSwapCache, swapCount, swapEntryOf } from './swap.ts';
 
 /** Empties every entry from `start` to before `end`. Tables stay; freeEmptyTables frees them. */
 export function zapRange(kernel: Kernel, mm: Mm, start: number, end: number): void {
-  let zapped = 0;
+  let first = -1;
   let last = 0;
   visitPtes(kernel, mm, start, end, (pte, low, address) => {
     zapEntry(kernel, mm, pte, low);
-    zapped++;
+    if ((low & CACHED) !== CACHED) return;
+    if (first < 0) first = address;
     last = address;
   });
-  if (zapped === 1) flushPage(kernel, mm, last);
-  else if (zapped > 1) flushMm(kernel, mm); // prettier-ignore
+  if (first >= 0) flushRange(kernel, mm, first, last);
 }
+
+/** As zapRange, for an mm that no CPU will run in again: no TLB needs to know. */
+export function zapAll(kernel: Kernel, mm: Mm): void {
+  visitPtes(kernel, mm, 0, USER_END, (pte, low) => zapEntry(kernel, mm, pte, low));
+}
+
+/** Only an entry with both bits can be in a TLB. */
+const CACHED = PTE.present | PTE.accessed;
 
 function zapEntry(kernel: Kernel, mm: Mm, pte: number, low: number): void {
   const { memory } = kernel;

@@ -48,6 +48,7 @@ function sleepIn(
 
 /** Wakes every waiter, or the first `count` of them (in the order in which they came). */
 export function wakeUp(kernel: Kernel, queue: WaitQueue, count = Infinity): number {
+  if (queue.waiters.size === 0) return 0;
   let woken = 0;
   for (const tid of queue.waiters) {
     if (woken >= count) break;

@@ -60,35 +60,33 @@ export function runSyscall(kernel: Kernel, task: Task): void {
   if (isOn(kernel, sysExit)) emit(kernel, sysExit, { id: number, ret: Number(result) });
 }
 
-interface Decoder {
-  readonly names: readonly string[];
-  readonly kinds: readonly ArgumentKind[];
-  /** Filled anew for each call: handlers take from it what they need at once, and making one costs as much as a call. */
-  readonly args: Record<string, number | bigint>;
-}
+type Arguments = Parameters<SyscallDeclaration['run']>[2];
 
-const decoders: (Decoder | undefined)[] = [];
+/** The call that is being made: where a handler's arguments are read from. */
+let calling: Kernel | null = null;
 
-function decoderOf(declaration: SyscallDeclaration): Decoder {
-  const known = decoders[declaration.number];
-  if (known !== undefined) return known;
-  const entries = Object.entries(declaration.args);
-  const decoder = {
-    names: entries.map(([name]) => name),
-    kinds: entries.map(([, type]) => type.kind),
-    args: Object.fromEntries(entries.map(([name]) => [name, 0])),
-  };
-  decoders[declaration.number] = decoder;
-  return decoder;
+/**
+ * By number, what the handler is given: each argument is read from its register when the handler takes it, which it does
+ * first of all. To make a record with values for every call would cost more than most calls do.
+ */
+const argumentsOf: (Arguments | undefined)[] = [];
+
+function makeArguments(declaration: SyscallDeclaration): Arguments {
+  const args: Arguments = {};
+  for (const [index, [name, { kind }]] of Object.entries(declaration.args).entries()) {
+    const register = ARGUMENT_REGISTERS[index] ?? REGISTER.rdi;
+    Object.defineProperty(args, name, {
+      enumerable: true,
+      get: () => (calling === null ? 0 : readArgument(calling, register, kind)),
+    });
+  }
+  return args;
 }
 
 function callHandler(kernel: Kernel, task: Task, declaration: SyscallDeclaration): number | bigint {
-  const { names, kinds, args } = decoderOf(declaration);
-  for (let index = 0; index < names.length; index++) {
-    const name = names[index] ?? '';
-    args[name] = readArgument(kernel, ARGUMENT_REGISTERS[index] ?? REGISTER.rdi, kinds[index] ?? 'int');
-  }
-  return declaration.run(kernel, task, args as Parameters<typeof declaration.run>[2]);
+  calling = kernel;
+  const args = (argumentsOf[declaration.number] ??= makeArguments(declaration));
+  return declaration.run(kernel, task, args);
 }
 
 function readArgument(kernel: Kernel, register: RegisterNumber, kind: ArgumentKind): number | bigint {
