@@ -1,5 +1,6 @@
 // Single bits and counting bits: bt, bts, btr, btc, bsf, bsr, popcnt, bswap; and crc32.
 
+import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64 } from '../exec/wasm.ts';
 import type { Family, Helper, Instruction } from './declare.ts';
@@ -83,23 +84,24 @@ const popcnt = instruction({
   },
 });
 
+/** The value of the operation's size with its bytes in the other order; what is above is undefined. */
+export function swappedBytes(e: InstructionEmitter, a: Code): Code {
+  const pairs = (value: Code, mask: bigint, shift: number): Code =>
+    i64.or(
+      i64.shl(i64.and(value, i64.const(mask)), i64.const(shift)),
+      i64.and(i64.shr_u(value, i64.const(shift)), i64.const(mask)),
+    );
+  const bytes = e.let('i64', pairs(a, 0x00ff_00ff_00ff_00ffn, 8));
+  if (e.size === 2) return bytes;
+  const words = e.let('i64', pairs(bytes, 0x0000_ffff_0000_ffffn, 16));
+  return e.size === 8 ? i64.rotl(words, i64.const(32)) : words;
+}
+
 const bswap = instruction({
   mnemonic: 'bswap',
   source: 'SDM vol. 2A, BSWAP: 16-bit operands become 0',
   forms: [['0F C8+r', 'Zv']],
-  emit(e, target) {
-    if (e.size === 2) return e.write(target, i64.const(0));
-    const a = e.read(target);
-    const pairs = (value: Code, mask: bigint, shift: number): Code =>
-      i64.or(
-        i64.shl(i64.and(value, i64.const(mask)), i64.const(shift)),
-        i64.and(i64.shr_u(value, i64.const(shift)), i64.const(mask)),
-      );
-    const bytes = e.let('i64', pairs(a, 0x00ff_00ff_00ff_00ffn, 8));
-    const words = e.let('i64', pairs(bytes, 0x0000_ffff_0000_ffffn, 16));
-    const swapped = i64.rotl(words, i64.const(32));
-    e.write(target, e.size === 8 ? swapped : words);
-  },
+  emit: (e, target) => e.write(target, e.size === 2 ? i64.const(0) : swappedBytes(e, e.read(target))),
 });
 
 /** CRC-32C, reflected, bit by bit. */

@@ -43,17 +43,17 @@ const signMask = (mnemonic: string, feature: Feature, forms: readonly Form[], ma
     e.write(target, i64.extend_i32_u(mask(e.read(source)))),
   ); // prettier-ignore
 
-/** Stores the bytes whose mask byte has its top bit, at [rDI]. A mask of zeros touches nothing. */
+/** Stores the bytes whose mask byte has its top bit, at [rDI]. All of the place must be writable, even for a mask of zeros. */
 function maskedStore(e: InstructionEmitter, value: Code, mask: Code, bytes: 8 | 16): void {
   const chosen = e.let('v128', i8x16.shr_s(mask, i32.const(7)));
-  e.when(v128.any_true(chosen), () => {
-    const offset = e.address32 ? i64.and(e.register(7), i64.const(0xffff_ffff)) : e.register(7);
-    const host = e.hostAt(i64.add(offset, e.segmentBase()), bytes, 'write');
-    const old = bytes === 16 ? v128.load(host) : v128.load64_zero(host);
-    const merged = e.let('v128', v128.bitselect(value, old, chosen));
-    e.emit(bytes === 16 ? v128.store(host, merged) : i64.store(host, i64x2.extract_lane(merged, 0)));
-    e.doneAt(host);
-  });
+  const offset = e.address32 ? i64.and(e.register(7), i64.const(0xffff_ffff)) : e.register(7);
+  const place = e.let('i64', i64.add(offset, e.segmentBase()));
+  if (bytes === 16) e.hostAt(place, 8, 'write'); // it counts as two stores of 8 bytes where alignment is checked
+  const host = e.hostAt(place, bytes, 'write');
+  const old = bytes === 16 ? v128.load(host) : v128.load64_zero(host);
+  const merged = e.let('v128', v128.bitselect(value, old, chosen));
+  e.emit(bytes === 16 ? v128.store(host, merged) : i64.store(host, i64x2.extract_lane(merged, 0)));
+  e.doneAt(host);
 }
 
 export const sseMove: Family = {

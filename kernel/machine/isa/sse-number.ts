@@ -23,7 +23,7 @@ export const ROUND = { nearest: 0, down: 1, up: 2, zero: 3 } as const;
 export const FLAGS_AT = CONTEXT.scratch;
 
 export interface Format {
-  readonly bits: 32 | 64;
+  readonly bits: 16 | 32 | 64;
   readonly fraction: number;
   readonly bias: number;
   readonly sign: bigint;
@@ -48,6 +48,16 @@ export const SINGLE: Format = {
   infinity: 0x7f80_0000n,
   quiet: 1n << 22n,
   indefinite: 0xffc0_0000n,
+};
+/** Of F16C, for conversions only. */
+export const HALF: Format = {
+  bits: 16,
+  fraction: 10,
+  bias: 15,
+  sign: 0x8000n,
+  infinity: 0x7c00n,
+  quiet: 0x200n,
+  indefinite: 0xfe00n,
 };
 export const FORMATS = [DOUBLE, SINGLE] as const;
 
@@ -127,18 +137,22 @@ export const asBit = (condition: Code): Code => i64.extend_i32_u(condition);
 export const sticky = (rest: Code): Code => asBit(i64.ne(rest, i64.const(0)));
 export const rounderName = (format: Format): string => `sseRound${format.bits}`;
 
-/** sseRound64(context, sign, exponent, significand): rounds, raises overflow, underflow and precision, and packs. */
+/**
+ * sseRound64(context, sign, exponent, significand): rounds, raises overflow, underflow and precision, and packs. Halves
+ * have a mode of their own, a fifth parameter, and are not flushed to zero.
+ */
 export function rounder(format: Format): Helper {
   const { fraction, bias, infinity } = format;
   const precision = fraction + 1;
   const shift = 64 - precision;
   const exponentMax = 2 * bias + 1;
+  const isHalf = format.bits === 16;
   return {
     name: rounderName(format),
-    parameters: ['i32', 'i64', 'i32', 'i64'],
+    parameters: isHalf ? ['i32', 'i64', 'i32', 'i64', 'i32'] : ['i32', 'i64', 'i32', 'i64'],
     result: 'i64',
-    emit(f, _context, sign, exponent, significand) {
-      const mode = f.let('i32', modeOf(f));
+    emit(f, _context, sign, exponent, significand, given) {
+      const mode = f.let('i32', isHalf ? given : modeOf(f));
       const signBit = f.let('i64', placeSign(format, sign));
       // Away from zero: up for positive, down for negative
       const away = f.let('i32', i32.eq(mode, i32.sub(i32.const(ROUND.up), i32.wrap_i64(sign))));
@@ -171,10 +185,11 @@ export function rounder(format: Format): Helper {
           raiseIf(f, i64.ne(rest, i64.const(0)), MXCSR.precision);
           answer(f, signBit);
         });
-        f.when(hasBits(f, MXCSR.flushToZero), () => {
-          raise(f, MXCSR.underflow | MXCSR.precision);
-          answer(f, signBit);
-        });
+        if (!isHalf)
+          f.when(hasBits(f, MXCSR.flushToZero), () => {
+            raise(f, MXCSR.underflow | MXCSR.precision);
+            answer(f, signBit);
+          });
         const down = f.let('i64', i64.extend_i32_u(i32.sub(i32.const(shift + 1), before)));
         const few = f.variable('i64');
         const below = f.variable('i64');
