@@ -66,6 +66,94 @@ export const CONTEXT = {
   tlbExecute: 0x6000,
 } as const;
 
+/**
+ * System registers of a CPU, offsets in its context, u64 unless said otherwise. No part of a task: contexts do not hold
+ * them, snapshots do. system-state.ts resets them.
+ */
+export const SYSTEM = {
+  first: 0x1800,
+  cr0: 0x1800,
+  cr4: 0x1808,
+  cr8: 0x1810,
+  efer: 0x1818,
+  star: 0x1820,
+  lstar: 0x1828,
+  cstar: 0x1830,
+  sfmask: 0x1838,
+  kernelGsBase: 0x1840,
+  tscAux: 0x1848,
+  apicBase: 0x1850,
+  pat: 0x1858,
+  miscEnable: 0x1860,
+  mtrrDefault: 0x1868,
+  mtrrFixed: 0x1870, // 11: 64K, two of 16K, eight of 4K
+  mtrrVariable: 0x18c8, // 8 pairs of base and mask
+  dr: 0x1948, // 0 to 7; 4 and 5 are not used
+  gdtBase: 0x1988,
+  gdtLimit: 0x1990, // u32
+  gdtLoaded: 0x1994, // u32: 0 until the first LGDT; the descriptors are then those of isa/descriptor.ts
+  idtBase: 0x1998,
+  idtLimit: 0x19a0, // u32
+  ldtSelector: 0x19a4, // u32
+  ldtBase: 0x19a8,
+  ldtLimit: 0x19b0, // u32
+  tssSelector: 0x19b4, // u32
+  tssBase: 0x19b8,
+  tssLimit: 0x19c0, // u32
+  shadowSet: 0x19c4, // u32: 1 when shadowEnd counts
+  shadowEnd: 0x19c8, // the count of the time-stamp counter until which STI or a load of SS holds interrupts off
+  pteReserved: 0x19d0, // bits that must be clear in page-table entries, as CR4 and EFER say
+  random: 0x19e0, // where the generator of RDRAND and RDSEED is; random-seed.ts
+  cr4Valid: 0x19d8, // bits of CR4 that the CPU model has
+  end: 0x1a00,
+} as const;
+
+/**
+ * What compiled code (compile/) keeps in a context: extents, stretches of memory that are contiguous virtually and in RAM
+ * with equal rights. Slots hold the one that a class of accesses met last; two tables hold the last of each 2 MiB.
+ */
+export const COMPILED = {
+  enabled: 0x1000, // u32: the loop may enter compiled code
+  filled: 0x1004, // u32: slots and table entries filled since they were cleared
+  log: 0x1008, // u32 each: their addresses, as far as there is room
+  slots: 0x8000,
+  readTable: 0xe000,
+  writeTable: 0xf000,
+  end: 0x1_0000,
+} as const;
+export const LOG_ENTRIES = 255;
+/** Slots for reading come first. */
+export const READ_SLOTS = 512;
+export const WRITE_SLOTS = 256;
+export const EXTENT_BYTES = 32;
+export const EXTENT_TABLE = 128;
+/** An extent: first address (u64), two limits for the distance to it (u64), what to add to a wrapped address (u32). */
+export const EXTENT = {
+  low: 0,
+  limit64: 8, // accesses of up to 64 bytes lie inside below it: the extent's length - 63; 0 when there is none
+  limit1024: 16, // the same for 1024 bytes
+  size: 8, // in a table instead of the limits
+  addend: 24,
+} as const;
+
+/** u32 at a fixed place: code was dropped since the loop last entered compiled code. */
+export const CODE_DROPPED = 16;
+
+/**
+ * Entry cells: heads of blocks that are counted, or compiled. A record whose handler is ENTRY_HANDLER + n has cell n.
+ */
+export const ENTRY_HANDLER = 4096;
+export const ENTRIES = 32_768;
+export const ENTRY_BASE = 0x500_0000;
+export const ENTRY_BYTES = 16;
+export const ENTRY = {
+  left: 0, // i32: executions until it is compiled; below 0 when that is not wanted
+  handler: 4, // u16: the record's own handler
+  state: 6, // u16: 1 when compiled
+  record: 8, // u32
+  slot: 12, // u32: address of its code slot
+} as const;
+
 /** TLB entries: u64 page address (all ones: empty), then u32 what to add to a wrapped virtual address, or code slot. */
 export const TLB_ENTRIES = 512;
 export const TLB_ENTRY_BYTES = 16;
@@ -108,4 +196,7 @@ export const EXIT = {
   syscall: 7, // counted, RIP is behind the instruction; so are the next two
   trap: 8,
   halt: 9,
+  step: 10, // from compiled code: the interpreter executes the instruction at context.rip
+  privilege: 11, // counted, RIP is where it goes on; CPL or paging state changed: flush the TLB
+  compile: 12, // the block at context.rip has become hot
 } as const;

@@ -39,6 +39,7 @@ export interface Trap {
   errorCode: number;
   address: number; // CR2 for #PF (above 2^53 it is rounded; then it is not canonical user space anyway)
   executed: number; // instructions completed in this run()
+  cpl: number; // privilege of the code that was left: 3, or 0 in kernel code
 }
 
 export const VECTOR = {
