@@ -1,6 +1,8 @@
 // The machine's record: the memory that holds RAM and CPU contexts, views of it, and caches that may be dropped.
 
+import type { Compiler } from './compile/compiler.ts';
 import type { CodeCache } from './decode/code-cache.ts';
+import type { PortSpace } from './devices/ports.ts';
 import type { Linker } from './exec/handlers.ts';
 import { CPU_BASE, CPU_STRIDE } from './layout.ts';
 import type { MachineConfig, Trap } from './machine.ts';
@@ -16,6 +18,9 @@ export interface Machine {
   readonly contexts: readonly Uint8Array[];
   readonly linker: Linker;
   readonly code: CodeCache;
+  readonly compiler: Compiler;
+  /** Devices at I/O ports. */
+  readonly ports: PortSpace;
   readonly core: {
     run(context: number, budget: number): number;
     walk(context: number, linear: bigint, access: number): number;

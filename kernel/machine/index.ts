@@ -13,7 +13,10 @@ export {
 } from './registers.ts'; // prettier-ignore
 export { FXSAVE_BYTES, loadFxsave, saveFxsave } from './fxsave.ts';
 export { disassemble, freezeCpus, instructionCoverage, thawCpus } from './inspect.ts';
+export type { CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
 export {
+  compilerStatistics,
+  configureCompiler,
   createMachine,
   dropCaches,
   flushTlb,
@@ -24,4 +27,6 @@ export {
   translate,
 } from './run.ts';
 export { MODEL_FEATURES } from './cpuid.ts';
+export { privilegeOf, takesInterrupts } from './system-state.ts';
+export { connectPorts, type PortBytes, type PortDevice } from './devices/ports.ts';
 export { cpuidLeaves, type CpuidLeaf } from './isa/cpuid-leaves.ts';

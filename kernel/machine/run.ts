@@ -3,7 +3,7 @@
 
 import type { Machine } from './cpu.ts';
 import { contextOf } from './cpu.ts';
-import { instructionForCpu } from './cpuid.ts';
+import { MODEL_FEATURES, instructionForCpu } from './cpuid.ts';
 import { decodeRun, dropAllCode, dropCode, generationOf, newCodeCache, slotAddress, slotOf } from './decode/code-cache.ts'; // prettier-ignore
 import type { CodeCache } from './decode/code-cache.ts';
 import { fusedKey } from './decode/variant.ts';
@@ -11,17 +11,27 @@ import { buildOpcodeMap } from './decode/opcode-map.ts';
 import type { OpcodeMap } from './decode/opcode-map.ts';
 import { HANDLER, coreModule } from './exec/core.ts';
 import type { Linker } from './exec/handlers.ts';
-import { TABLE_SIZE, finishHandlers, requestHandler } from './exec/handlers.ts';
+import { finishHandlers, requestHandler } from './exec/handlers.ts';
+import { FIRST_ENTRY, TABLE_SIZE } from './exec/signatures.ts';
+import type { Compiler, CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
+import { clearExtents, compileAt, dropAllRegions, forgetEntries, markEntry, newCompiler } from './compile/compiler.ts'; // prettier-ignore
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
-import { CONTEXT, EXIT, FCW_DEFAULT, MXCSR_DEFAULT, RAM_BASE, TLB_BYTES, TLB_ENTRIES } from './layout.ts';
+import { COMPILED, CONTEXT, EXIT, FCW_DEFAULT, MXCSR_DEFAULT, RAM_BASE, SYSTEM, TLB_BYTES, TLB_ENTRIES } from './layout.ts';
+import { NOT_CANONICAL } from './mmu/walk.ts';
+import { vectorOfNotCanonical } from './stack-fault.ts';
 import type { MachineConfig, Trap, TrapKind } from './machine.ts';
 import { VECTOR } from './machine.ts';
+import { newPortSpace, portFunctions } from './devices/ports.ts';
+import { resetSystemState } from './system-state.ts';
 
 const WASM_PAGE = 65536;
 /** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
 const SLICE_MAX = 1_000_000;
+/** Of RFLAGS. */
+const TRAP_FLAG = 0x100;
+const ALIGNMENT_CHECK = 0x4_0000;
 
 export function createMachine(config: MachineConfig): Machine {
   const memoryPages = (RAM_BASE + config.memoryBytes) / WASM_PAGE;
@@ -31,7 +41,7 @@ export function createMachine(config: MachineConfig): Machine {
   const map: OpcodeMap = buildOpcodeMap(instructionForCpu(config.cpuModel));
   const hot = hotHandlers(map);
   const core = coreModule(memoryPages, config.memoryBytes, TABLE_SIZE, hot);
-  const holder: { cache: CodeCache | undefined } = { cache: undefined };
+  const holder: { cache: CodeCache | undefined; compiler: Compiler | undefined } = { cache: undefined, compiler: undefined }; // prettier-ignore
   const instance = new WebAssembly.Instance(new WebAssembly.Module(core.bytes), {
     m: {
       memory,
@@ -46,6 +56,7 @@ export function createMachine(config: MachineConfig): Machine {
     if (found === undefined) throw new Error(`invariant broken: the core exports ${name}`);
     return found;
   };
+  const ports = newPortSpace();
   const linker: Linker = {
     memory,
     memoryPages,
@@ -53,7 +64,10 @@ export function createMachine(config: MachineConfig): Machine {
     helpers: new Map(
       families.flatMap((family) => family.helpers ?? []).map((helper) => [helper.name, helper]),
     ),
-    functions: new Map(core.functions.map((type) => [type.name, { type, code: exported(type.name) }])),
+    functions: new Map([
+      ...core.functions.map((type) => [type.name, { type, code: exported(type.name) }] as const),
+      ...portFunctions(ports),
+    ]),
     tableUsed: 1,
     requested: [],
   };
@@ -81,13 +95,27 @@ export function createMachine(config: MachineConfig): Machine {
       undefinedOpcode: faultHandler(VECTOR.invalidOpcode),
       tooLong: faultHandler(VECTOR.generalProtection),
     },
+    onBlockHead(record, slot) {
+      if (holder.compiler !== undefined) markEntry(holder.compiler, record, slot);
+    },
+    onForget(slot) {
+      if (holder.compiler !== undefined) forgetEntries(holder.compiler, slot);
+    },
+    onWriteProtect() {
+      for (let cpu = 0; cpu < config.cpuCount; cpu++) clearExtents(bytes, code.words32, cpu);
+    },
   });
   finishHandlers(linker);
   holder.cache = code;
+  const compiler = newCompiler(code, linker);
+  holder.compiler = compiler;
+  const notCompiled = exported('notCompiled');
+  compiler.notCompiled = notCompiled;
+  for (let i = FIRST_ENTRY; i < TABLE_SIZE; i++) table.set(i, notCompiled);
   const walk: unknown = exported('walk');
   const machine: Machine = {
     config,
-    trap: { kind: 'budget', vector: 0, errorCode: 0, address: 0, executed: 0 },
+    trap: { kind: 'budget', vector: 0, errorCode: 0, address: 0, executed: 0, cpl: 3 },
     bytes,
     words16: code.words16,
     words32: code.words32,
@@ -97,6 +125,8 @@ export function createMachine(config: MachineConfig): Machine {
     ),
     linker,
     code,
+    compiler,
+    ports,
     core: {
       run: exported('run'),
       walk: isWalk(walk) ? walk : () => 0,
@@ -137,6 +167,7 @@ function resetCpu(machine: Machine, cpu: number): void {
   view.setUint32(context + CONTEXT.rflags, 0x202, true);
   view.setUint32(context + CONTEXT.page2, 8192, true);
   view.setUint32(context + CONTEXT.cpl, 3, true);
+  resetSystemState(view, context, cpu, MODEL_FEATURES[machine.config.cpuModel]);
   machine.core.setFlagBits(context, 0);
   flushTlb(machine, cpu);
 }
@@ -151,6 +182,7 @@ export function setPageTable(machine: Machine, cpu: number, rootPhysical: number
 export function flushTlb(machine: Machine, cpu: number): void {
   const first = contextOf(cpu) + CONTEXT.tlbRead;
   machine.bytes.fill(0xff, first, first + 3 * TLB_BYTES);
+  clearExtents(machine.bytes, machine.words32, cpu);
 }
 
 export function invalidatePage(machine: Machine, cpu: number, address: number): void {
@@ -160,6 +192,7 @@ export function invalidatePage(machine: Machine, cpu: number, address: number): 
     machine.words32[at] = -1;
     machine.words32[at + 1] = -1;
   }
+  clearExtents(machine.bytes, machine.words32, cpu);
 }
 
 const ACCESS = { read: 0, write: 1, execute: 2 } as const;
@@ -174,6 +207,21 @@ export function translate(
   const high = Math.floor(address / 2 ** 32);
   const host = machine.core.translate(contextOf(cpu), address - high * 2 ** 32, high, ACCESS[access]) >>> 0;
   return host === 0 ? -1 : host - RAM_BASE;
+}
+
+/**
+ * Switches the compiler tier, or sets how early it comes; a knob of the host that never changes a run. What was decoded
+ * before is forgotten, so that all code is counted from the start.
+ */
+export function configureCompiler(machine: Machine, settings: Partial<CompilerSettings>): void {
+  machine.compiler.settings = { ...machine.compiler.settings, ...settings };
+  dropAllRegions(machine.compiler);
+  dropAllCode(machine.code);
+}
+
+/** What the compiler has done so far. */
+export function compilerStatistics(machine: Machine): Readonly<CompilerStatistics> {
+  return machine.compiler.statistics;
 }
 
 /** Drops everything that can be computed again; never changes a run. */
@@ -224,12 +272,24 @@ function leave(machine: Machine, context: number, kind: TrapKind, executed: numb
   const { trap, view } = machine;
   trap.kind = kind;
   trap.executed = executed;
+  trap.cpl = view.getUint32(context + CONTEXT.cpl, true);
   if (kind !== 'exception') return trap;
   trap.vector = view.getUint32(context + CONTEXT.trapVector, true);
+  if (trap.vector === NOT_CANONICAL) trap.vector = vectorOfNotCanonical(machine, context);
   trap.errorCode = view.getUint32(context + CONTEXT.trapError, true);
   const cr2 = context + CONTEXT.cr2;
   trap.address = view.getUint32(cr2, true) + view.getUint32(cr2 + 4, true) * 2 ** 32;
   return trap;
+}
+
+/** #DB behind an instruction that began with RFLAGS.TF; DR6.BS says why (SDM 3B 17.3.1.4). */
+function singleStep(machine: Machine, context: number, executed: number): Trap {
+  const { view } = machine;
+  view.setUint32(context + CONTEXT.trapVector, VECTOR.debug, true);
+  view.setUint32(context + CONTEXT.trapError, 0, true);
+  const dr6 = context + SYSTEM.dr + 6 * 8;
+  view.setUint32(dr6, view.getUint32(dr6, true) | 0x4000, true);
+  return leave(machine, context, 'exception', executed);
 }
 
 /** Executes exactly so many instructions in user mode unless a trap comes first. */
@@ -239,7 +299,13 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
   const tscAt = context + CONTEXT.tsc;
   let executed = 0;
   for (;;) {
-    const slice = Math.min(maxInstructions - executed, SLICE_MAX);
+    // Single step and alignment checks work from here, and cost nothing where they are off (POPF and IRET leave the loop)
+    const special = view.getUint32(context + CONTEXT.rflags, true) & (TRAP_FLAG | ALIGNMENT_CHECK);
+    if ((special & ALIGNMENT_CHECK) !== 0) flushTlb(machine, cpu);
+    const isStepping = (special & TRAP_FLAG) !== 0;
+    const slice = Math.min(maxInstructions - executed, isStepping ? 1 : SLICE_MAX);
+    const mayEnter = machine.compiler.settings.enabled && special === 0 && view.getUint32(context + CONTEXT.cpl, true) === 3; // prettier-ignore
+    view.setUint32(context + COMPILED.enabled, mayEnter ? 1 : 0, true);
     const exit = core.run(context, slice);
     const done = slice - view.getInt32(context + CONTEXT.remaining, true);
     executed += done;
@@ -248,6 +314,8 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
       view.setUint32(tscAt, low, true);
       if (low >= 2 ** 32) view.setUint32(tscAt + 4, view.getUint32(tscAt + 4, true) + 1, true);
     }
+    if (isStepping && done === 1 && (exit === EXIT.budget || exit === EXIT.privilege))
+      return singleStep(machine, context, executed);
     switch (exit) {
       case EXIT.budget:
         if (executed >= maxInstructions) return leave(machine, context, 'budget', executed);
@@ -259,6 +327,13 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
       case EXIT.decode:
       case EXIT.cross:
         if (!decodeAt(machine, context)) return leave(machine, context, 'exception', executed);
+        break;
+      case EXIT.compile:
+        compileAt(machine.compiler, context);
+        break;
+      case EXIT.privilege:
+        flushTlb(machine, cpu);
+        if (executed >= maxInstructions) return leave(machine, context, 'budget', executed);
         break;
       case EXIT.syscall:
         return leave(machine, context, 'syscall', executed);

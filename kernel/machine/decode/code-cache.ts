@@ -38,6 +38,10 @@ export interface CodeCache {
   readonly openLinks: Map<number, Map<number, number[]>>;
   nextSlot: number;
   generation: number;
+  /** What the compiler tier wants to know: it counts executions of these records, and forgets what lies in a slot. */
+  readonly onBlockHead: (record: number, slot: number) => void;
+  readonly onForget: (slot: number) => void;
+  readonly onWriteProtect: () => void;
 }
 
 /** Gives the variant's key. */
@@ -105,7 +109,9 @@ function link(cache: CodeCache, slot: number, record: number): void {
   if (target < 0 || target >= PAGE_BYTES) return;
   const number = cache.words16[(base >> 1) + target] ?? 0;
   if (number !== 0) {
-    cache.words32[(record + RECORD.link) >> 2] = base + CODE_INDEX_BYTES + number * RECORD_BYTES;
+    const to = base + CODE_INDEX_BYTES + number * RECORD_BYTES;
+    cache.words32[(record + RECORD.link) >> 2] = to;
+    if (to <= record) cache.onBlockHead(to, base); // a loop
     return;
   }
   let open = cache.openLinks.get(slot);
@@ -142,6 +148,7 @@ export function decodeRun(
   let at = offset;
   let previousRecord = 0;
   let previousKey = 0;
+  let firstRecord = 0;
   for (let count = 0; ; count++) {
     const record = header + used * RECORD_BYTES;
     const known = at < PAGE_BYTES ? (words16[(base >> 1) + at] ?? 0) : 0;
@@ -181,6 +188,7 @@ export function decodeRun(
       if (known !== 0) words16[(header + known * RECORD_BYTES) >> 1] = HANDLER.lookup;
     }
     words16[(base >> 1) + at] = body === record ? used : used - 1;
+    if (firstRecord === 0) firstRecord = record;
     used++;
     const waiting = cache.openLinks.get(slot)?.get(at);
     if (waiting !== undefined) {
@@ -210,11 +218,13 @@ export function decodeRun(
   }
   words32[(header + SLOT.used) >> 2] = used;
   finishHandlers(cache.linker);
+  if (firstRecord !== 0) cache.onBlockHead(firstRecord, base);
   return 'ok';
 }
 
 function forgetRecords(cache: CodeCache, slot: number): void {
   const base = slotBase(slot);
+  cache.onForget(base);
   const header = base + CODE_INDEX_BYTES;
   const used = cache.words32[(header + SLOT.used) >> 2] ?? 1;
   for (let i = 1; i < used; i++) cache.words16[(header + i * RECORD_BYTES) >> 1] = HANDLER.lookup;
@@ -279,6 +289,7 @@ export function slotOf(cache: CodeCache, frame: number): number {
   cache.words16[(FRAME_CODE_BASE >> 1) + frame] = slot;
   const host = RAM_BASE + frame * PAGE_BYTES;
   clearEntries(cache, CONTEXT.tlbWrite, host | 0, (addend, page) => (addend + page) | 0);
+  cache.onWriteProtect();
   return slot;
 }
 

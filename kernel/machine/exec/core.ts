@@ -5,14 +5,16 @@
 // run(context, budget) executes until the budget is used up or something needs TypeScript, and returns an EXIT;
 // context.rip and context.remaining are then exact.
 
-import { CODE_INDEX_BYTES, CONTEXT, EXIT, RECORD, SLOT, TLB_ENTRIES } from '../layout.ts';
+import { CODE_DROPPED, CODE_INDEX_BYTES, COMPILED, CONTEXT, ENTRY, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXIT, RECORD, SLOT, TLB_ENTRIES } from '../layout.ts'; // prettier-ignore
+import { extentFunctions } from '../compile/extents.ts';
 import { mmuFunctions, functionOf } from '../mmu/walk.ts';
 import type { Locals } from './body.ts';
 import type { FormCode, Variant } from './emit.ts';
 import { emitHandler } from './emit.ts';
 import { wideFunctions } from './wide.ts';
 import { GENERAL_CONDITIONS, emitFlagBits, flagBitsBody } from './flags.ts';
-import type { Code, Label, Signature, Type } from './wasm.ts';
+import { FIRST_ENTRY, HANDLER_SIGNATURE, REGION_SIGNATURE } from './signatures.ts';
+import type { Code, Label, Type } from './wasm.ts';
 import {
   block,
   br,
@@ -31,7 +33,6 @@ import {
 import type { FunctionCode, FunctionImport } from './wasm-module.ts';
 import { moduleBytes } from './wasm-module.ts';
 
-export const HANDLER_SIGNATURE: Signature = { parameters: ['i32', 'i32'], results: ['i32'] };
 /** Handler numbers of the loop that are no instructions; hot handlers follow. */
 export const HANDLER = { lookup: 0, cold: 1, cross: 2, goto: 3, firstHot: 4 } as const;
 
@@ -65,9 +66,9 @@ function pooledLocals(firstIndex: number): Locals & { readonly types: Type[]; re
 }
 
 function runFunction(hot: readonly HotHandler[]): FunctionCode {
-  const [context, budget, record, remaining, status, entry, target] = [0, 1, 2, 3, 4, 5, 6] as const;
-  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i32', 'i64'];
-  const locals = pooledLocals(7);
+  const [context, budget, record, remaining, status, entry, target, handler, stepAt] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const; // prettier-ignore
+  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i32', 'i64'];
+  const locals = pooledLocals(9);
   const ctx = local.get(context);
   const rec = local.get(record);
   const leave = label('leave');
@@ -167,18 +168,59 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     bodies.push([code, advance]);
   }
 
+  /** The record has an entry cell: compiled code, or a count. Behind a step, or when neither is wanted, its own handler. */
+  const enterCode = (): Code => {
+    const number = i32.sub(local.get(handler), i32.const(ENTRY_HANDLER));
+    const cell = i32.add(i32.const(ENTRY_BASE), i32.mul(number, i32.const(ENTRY_BYTES)));
+    const pageBase = i64.load(ctx, CONTEXT.pageBase);
+    const left = local.get(status);
+    return [
+      local.set(entry, cell),
+      when(i32.load(ctx, COMPILED.enabled), [
+        when(
+          i32.load16_u(local.get(entry), ENTRY.state),
+          when(i64.ne(local.get(stepAt), recordAddress), [
+            uncount,
+            i32.store(ctx, local.get(remaining), CONTEXT.remaining),
+            i64.store(ctx, recordAddress, CONTEXT.rip),
+            i32.store(i32.const(0), i32.const(0), CODE_DROPPED),
+            local.set(
+              status,
+              callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.const(0)), // prettier-ignore
+            ),
+            local.set(remaining, i32.load(ctx, CONTEXT.remaining)),
+            local.set(target, i64.load(ctx, CONTEXT.rip)),
+            when(i32.eq(local.get(status), i32.const(EXIT.step)), local.set(stepAt, local.get(target))),
+            br(lookup),
+          ]),
+          [
+            local.set(status, i32.sub(i32.load(local.get(entry), ENTRY.left), i32.const(1))),
+            i32.store(local.get(entry), left, ENTRY.left),
+            unlikely(i32.eqz(left), [uncount, exitAt(recordAddress, EXIT.compile)]),
+          ],
+        ),
+      ]),
+      local.set(stepAt, i64.const(-1)),
+      local.set(handler, i32.load16_u(local.get(entry), ENTRY.handler)),
+      br(redispatch),
+    ];
+  };
+  const enter = label('enter');
+  const redispatch = label('redispatch');
   const labels = bodies.map((_body, i): Label => label(`handler ${i}`));
-  const outermost = labels[0] ?? next;
-  let dispatch: Code = brTable(i32.load16_u(rec), labels, outermost);
+  let dispatch: Code = brTable(local.get(handler), labels, enter);
   labels.forEach((at, i) => {
     dispatch = [block(at, dispatch), bodies[i] ?? []];
   });
+  dispatch = loop(redispatch, [block(enter, dispatch), enterCode()]);
   const step: Code = [
     unlikely(i32.eqz(local.get(remaining)), exitAt(recordAddress, EXIT.budget)),
     local.set(remaining, i32.sub(local.get(remaining), i32.const(1))),
+    local.set(handler, i32.load16_u(rec)),
     dispatch,
   ];
   const body: Code = [
+    local.set(stepAt, i64.const(-1)),
     local.set(remaining, local.get(budget)),
     i32.store(ctx, local.get(budget), CONTEXT.budget),
     local.set(target, i64.load(ctx, CONTEXT.rip)),
@@ -218,6 +260,7 @@ export function coreModule(
   const services = [
     ...mmuFunctions(memoryBytes),
     ...wideFunctions(),
+    ...extentFunctions(memoryBytes, FIRST_ENTRY),
     functionOf('flagBits', ['i32'], 'i32', (body) => flagBitsBody(body)),
     ...Object.entries(GENERAL_CONDITIONS).map(([name, fill]) => functionOf(name, ['i32'], 'i32', (body) => fill(body))),
     functionOf('setFlagBits', ['i32', 'i32'], undefined, (body, _context, word) => {

@@ -19,6 +19,13 @@ import { call, i32, i64, when } from './wasm.ts';
 export const FLAG_KIND = { explicit: 0, sub: 1, add: 2, sbb: 3, result: 4, imul: 5 } as const;
 export const FLAG_BIT: Record<FlagName, number> = { C: 0, P: 2, A: 4, Z: 6, S: 7, O: 11 };
 export const ARITHMETIC_FLAGS = 0x8d5;
+/** Where the four words are in a context. */
+export const FLAG_FIELDS = {
+  kind: CONTEXT.flagKind,
+  a: CONTEXT.flagA,
+  b: CONTEXT.flagB,
+  result: CONTEXT.flagResult,
+} as const;
 
 export function signExtend(value: Code, size: number): Code {
   if (size === 1) return i64.extend8_s(value);

@@ -5,13 +5,11 @@ import type { Helper } from '../isa/declare.ts';
 import { createBody, functionLocals } from './body.ts';
 import type { FormCode, Variant } from './emit.ts';
 import { emitHandler } from './emit.ts';
-import { HANDLER_SIGNATURE } from './core.ts';
+import { HANDLER_SIGNATURE, TABLE_SIZE } from './signatures.ts';
 import type { Code } from './wasm.ts';
 import { local } from './wasm.ts';
 import type { FunctionCode, FunctionImport } from './wasm-module.ts';
 import { collectCallees, moduleBytes } from './wasm-module.ts';
-
-export const TABLE_SIZE = 32768;
 
 /** What generated modules link to; part of a machine, never frozen. */
 export interface Linker {
@@ -25,11 +23,12 @@ export interface Linker {
   readonly requested: { readonly form: FormCode; readonly variant: Variant; readonly index: number }[];
 }
 
-/** One module of these functions; gives what it exports. */
-function instantiate(
+/** One module of these functions; gives what it exports, and its length in bytes. */
+export function instantiate(
   linker: Linker,
   functions: readonly FunctionCode[],
-): Record<string, WebAssembly.WasmFunction> {
+  withTable = false,
+): { exports: Record<string, WebAssembly.WasmFunction>; length: number } {
   const callees = new Set<string>();
   for (const code of functions) collectCallees(code.body, callees);
   for (const code of functions) callees.delete(code.name);
@@ -40,8 +39,11 @@ function instantiate(
     imports.push(found.type);
     values[name] = found.code;
   }
-  const bytes = moduleBytes({ memoryPages: linker.memoryPages, imports, functions });
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: values }).exports;
+  if (withTable) values['table'] = linker.table;
+  const table = withTable ? { tableSize: TABLE_SIZE } : {};
+  const bytes = moduleBytes({ memoryPages: linker.memoryPages, ...table, imports, functions });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: values });
+  return { exports, length: bytes.length };
 }
 
 function exportOf(exports: Record<string, WebAssembly.WasmFunction>, name: string): WebAssembly.WasmFunction {
@@ -71,7 +73,7 @@ function makeHelper(linker: Linker, name: string): { type: FunctionImport; code:
     results: helper.result === undefined ? [] : [helper.result],
   };
   const code = { ...type, locals: locals.types, body: [body.take(), value ?? []], exported: true };
-  const made = { type, code: exportOf(instantiate(linker, [code]), name) };
+  const made = { type, code: exportOf(instantiate(linker, [code]).exports, name) };
   linker.functions.set(name, made);
   return made;
 }
@@ -91,7 +93,7 @@ export function finishHandlers(linker: Linker): void {
     const body = emitHandler(form, variant, local.get(0), local.get(1), locals, undefined);
     return { ...HANDLER_SIGNATURE, name: `h${index}`, locals: locals.types, body, exported: true };
   });
-  const exports = instantiate(linker, functions);
+  const { exports } = instantiate(linker, functions);
   for (const { index } of linker.requested) linker.table.set(index, exportOf(exports, `h${index}`));
   linker.requested.length = 0;
 }

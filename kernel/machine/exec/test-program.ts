@@ -6,7 +6,15 @@ import type { Trap } from '../machine.ts';
 import { REGISTER } from '../machine.ts';
 import { fillPhysical, load64, readBytes, store64, writeBytes } from '../memory.ts';
 import { loadContext, newContext, readRegister, writeRegister } from '../registers.ts';
-import { createMachine, run, setPageTable, translate } from '../run.ts';
+import type { CompilerSettings, CompilerStatistics } from '../compile/compiler.ts';
+import {
+  compilerStatistics,
+  configureCompiler,
+  createMachine,
+  run,
+  setPageTable,
+  translate,
+} from '../run.ts';
 
 export interface ProgramResult {
   readonly output: string;
@@ -16,6 +24,7 @@ export interface ProgramResult {
   readonly trap: Trap;
   readonly instructions: number;
   readonly rip: number;
+  readonly compiled: Readonly<CompilerStatistics>;
   readonly calls: readonly number[]; // numbers of the system calls that were not known
 }
 
@@ -140,9 +149,11 @@ export function runProgram(
   argv: readonly string[],
   instructionsMax: number,
   slice = 1_000_000,
+  compiler: Partial<CompilerSettings> = {},
 ): ProgramResult {
   // prettier-ignore
   const machine = createMachine({ cpuCount: 1, memoryBytes: MEMORY_BYTES, cpuModel: 'v2' });
+  configureCompiler(machine, compiler);
   const program: Program = {
     machine, nextFrame: 2, brk: 0, nextMap: 0x7f00_0000_0000, output: '', errors: '', status: undefined, unknown: [],
   }; // prettier-ignore
@@ -211,6 +222,7 @@ export function runProgram(
     trap,
     instructions,
     rip: readRegister(machine, 0, REGISTER.rip),
+    compiled: compilerStatistics(machine),
     calls: program.unknown,
   };
 }

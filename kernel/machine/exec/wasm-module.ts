@@ -114,7 +114,7 @@ function flatten(sink: Sink, code: Code, scopes: Label[], names: Names): void {
     return putLeb(sink, depthOf(scopes, code.otherwise));
   }
   if ('callee' in code) {
-    put(sink, 0x10);
+    put(sink, code.tail === true ? 0x12 : 0x10);
     return putLeb(sink, names.functionOf(code.callee));
   }
   putLeb(sink, names.typeOf(code));

@@ -30,6 +30,8 @@ export interface JumpTable {
 /** A call by name: a function of the same module or an import. */
 export interface Call {
   readonly callee: string;
+  /** Instead of returning: `return_call`. */
+  readonly tail?: true;
 }
 /** Type index, looked up when the module is put together. */
 export interface Signature {
@@ -163,10 +165,19 @@ export const brTable = (index: Code, targets: readonly Label[], otherwise: Label
   { targets, otherwise },
 ];
 export const call = (callee: string, ...values: Code[]): Code => [values, { callee }];
+export const tailCall = (callee: string, ...values: Code[]): Code => [values, { callee, tail: true }];
 export const callIndirect = (signature: Signature, index: Code, ...values: Code[]): Code => [
   values,
   index,
   0x11,
+  signature,
+  0,
+];
+/** Instead of returning what the callee returns: `return_call_indirect`. */
+export const tailCallIndirect = (signature: Signature, index: Code, ...values: Code[]): Code => [
+  values,
+  index,
+  0x13,
   signature,
   0,
 ];

@@ -1,0 +1,130 @@
+// Control flow of a region: reverse postorder, immediate dominators (Cooper, Harvey and Kennedy), loop headers and merge
+// points, from which function.ts writes structured code (Ramsey's translation along the dominator tree). A back edge whose
+// target does not dominate its source (irreducible control flow) is not an edge of the graph: it leaves the region.
+
+import type { Region } from './region.ts';
+
+export interface FlowNode {
+  readonly at: number;
+  readonly order: number; // in reverse postorder
+  /** Edges that stay in the structured code. */
+  readonly successors: ReadonlySet<number>;
+  dominator: number;
+  /** Blocks that it dominates immediately, in reverse postorder. */
+  readonly children: number[];
+  isLoopHeader: boolean;
+  /** Reached by more than one forward edge. */
+  isMerge: boolean;
+  /** Header of the innermost loop that holds it; undefined outside loops. */
+  loop: number | undefined;
+}
+export type FlowGraph = ReadonlyMap<number, FlowNode>;
+
+function reversePostorder(region: Region): number[] {
+  const order: number[] = [];
+  const seen = new Set<number>([region.entry]);
+  const stack: { at: number; next: number }[] = [{ at: region.entry, next: 0 }];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const successors = region.blocks.get(top.at)?.successors ?? [];
+    const to = successors[top.next++];
+    if (to === undefined) {
+      order.push(top.at);
+      stack.pop();
+    } else if (!seen.has(to) && region.blocks.has(to)) {
+      seen.add(to);
+      stack.push({ at: to, next: 0 });
+    }
+  }
+  return order.reverse();
+}
+
+export function flowGraph(region: Region): FlowGraph {
+  const order = reversePostorder(region);
+  const number = new Map(order.map((at, i) => [at, i]));
+  const predecessors: number[][] = order.map(() => []);
+  order.forEach((at, i) => {
+    for (const to of region.blocks.get(at)?.successors ?? []) {
+      const target = number.get(to);
+      if (target !== undefined) predecessors[target]?.push(i);
+    }
+  });
+  const dominators = order.map(() => -1);
+  dominators[0] = 0;
+  const common = (first: number, second: number): number => {
+    let [a, b] = [first, second];
+    while (a !== b) {
+      while (a > b) a = dominators[a] ?? 0;
+      while (b > a) b = dominators[b] ?? 0;
+    }
+    return a;
+  };
+  for (let changed = true; changed;) {
+    changed = false;
+    for (let i = 1; i < order.length; i++) {
+      let best = -1;
+      for (const from of predecessors[i] ?? [])
+        if (dominators[from] !== -1) best = best === -1 ? from : common(best, from);
+      if (best !== dominators[i]) {
+        dominators[i] = best;
+        changed = true;
+      }
+    }
+  }
+  const dominates = (a: number, b: number): boolean => {
+    let at = b;
+    while (at > a) at = dominators[at] ?? 0;
+    return at === a;
+  };
+  const nodes = order.map((at, i): FlowNode => {
+    const successors = new Set<number>();
+    for (const to of region.blocks.get(at)?.successors ?? []) {
+      const target = number.get(to);
+      if (target !== undefined && (target > i || dominates(target, i))) successors.add(to);
+    }
+    const dominator = order[dominators[i] ?? 0] ?? region.entry;
+    return {
+      at,
+      order: i,
+      successors,
+      dominator,
+      children: [],
+      isLoopHeader: false,
+      isMerge: false,
+      loop: undefined,
+    };
+  });
+  const graph = new Map(nodes.map((node) => [node.at, node]));
+  const forward = order.map(() => 0);
+  for (const node of nodes) {
+    if (node.order > 0) graph.get(node.dominator)?.children.push(node.at);
+    for (const to of node.successors) {
+      const target = graph.get(to);
+      if (target === undefined) continue;
+      if (target.order <= node.order) target.isLoopHeader = true;
+      else forward[target.order] = (forward[target.order] ?? 0) + 1;
+    }
+  }
+  for (const node of nodes) node.isMerge = (forward[node.order] ?? 0) > 1;
+  findLoops(nodes, graph, order, predecessors);
+  return graph;
+}
+
+/** Marks the blocks of each natural loop, inner loops last: later headers lie deeper. */
+function findLoops(nodes: readonly FlowNode[], graph: FlowGraph, order: readonly number[], predecessors: readonly number[][]): void {
+  for (const header of nodes) {
+    if (!header.isLoopHeader) continue;
+    const body = new Set<number>([header.order]);
+    const queue = (predecessors[header.order] ?? []).filter(
+      (from) => from >= header.order && nodes[from]?.successors.has(header.at) === true,
+    );
+    for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
+      if (body.has(at)) continue;
+      body.add(at);
+      for (const from of predecessors[at] ?? []) if (from > header.order) queue.push(from);
+    }
+    for (const member of body) {
+      const node = graph.get(order[member] ?? 0);
+      if (node !== undefined) node.loop = header.at;
+    }
+  }
+} // prettier-ignore

@@ -1,0 +1,121 @@
+// Memory operands of compiled code. Accesses whose addresses differ by constants form a group with one check, in front of
+// the first: an extent slot (extents.ts) must hold the whole range. The check is written when the path has ended, as
+// later accesses may widen the range, or turn it from reading into writing within one block.
+//
+// On a miss the slot is filled by `readExtent` or `writeExtent`; if they find no plain memory there (a page to fault in,
+// an operand across pages that are not neighbours in RAM, a page with code), the region is left in front of the
+// instruction, and the interpreter, which knows about all that, executes it.
+
+import type { Code } from '../exec/wasm.ts';
+import { call, i32, i64, local, unlikely } from '../exec/wasm.ts';
+import { EXTENT } from '../layout.ts';
+import type { Unit } from './unit.ts';
+import { allocate, context, emit, keep } from './unit.ts';
+import type { Value } from './values.ts';
+
+/** A group reaches so far at most; limits in a slot are for spans of 64 and 1024 bytes. */
+const SPAN_MAX = 1024;
+
+export interface Group {
+  readonly host: number; // local (i32): host address of the anchor
+  readonly anchor: Value;
+  low: number; // range around the anchor
+  high: number;
+  write: boolean;
+  readonly block: number;
+  readonly nesting: number;
+}
+
+export interface Access {
+  /** Host address is `host` + `delta`. */
+  readonly group: Group;
+  readonly delta: number;
+}
+
+export interface SlotPicker {
+  /** Offset in the context of the slot for a class of accesses. */
+  slotFor(name: string, write: boolean): number;
+}
+
+function widened(group: Group, delta: number, size: number): boolean {
+  const low = Math.min(group.low, delta);
+  const high = Math.max(group.high, delta + size);
+  if (high - low > SPAN_MAX) return false;
+  group.low = low;
+  group.high = high;
+  return true;
+}
+
+/** Finds or makes the group of an access. `leave` is the exit in front of the instruction. */
+export function accessMemory(
+  unit: Unit,
+  slots: SlotPicker,
+  address: Value,
+  size: number,
+  write: boolean,
+  name: string,
+  leave: () => Code,
+): Access {
+  const { groups } = unit.state;
+  const readKey = `${address.root}`;
+  const writeKey = `${address.root}w`;
+  for (const key of write ? [writeKey, readKey] : [writeKey, readKey]) {
+    const group = groups.get(key);
+    if (group === undefined) continue;
+    const delta = address.offset - group.anchor.offset;
+    const here = group.block === unit.block && group.nesting === unit.nesting;
+    if (write && !group.write) {
+      if (!here || !widened(group, delta, size)) continue;
+      group.write = true;
+      groups.set(writeKey, group);
+      return { group, delta };
+    }
+    const covered = delta >= group.low && delta + size <= group.high;
+    if (!covered && !(here && widened(group, delta, size))) continue;
+    return { group, delta };
+  }
+  const host = allocate(unit, 'i32');
+  const group: Group = {
+    host,
+    anchor: address,
+    low: 0,
+    high: size,
+    write,
+    block: unit.block,
+    nesting: unit.nesting,
+  };
+  const check: Code[] = [];
+  emit(unit, check);
+  const leaving = leave();
+  unit.pending.push(() => check.push(checkCode(slots, group, name, leaving)));
+  groups.set(write ? writeKey : readKey, group);
+  return { group, delta: 0 };
+}
+
+function checkCode(slots: SlotPicker, group: Group, name: string, leave: Code): Code {
+  const span = group.high - group.low;
+  const slot = slots.slotFor(name, group.write);
+  const { code } = group.anchor;
+  const first = group.low === 0 ? code : i64.add(code, i64.const(group.low));
+  const limit = span <= 64 ? EXTENT.limit64 : EXTENT.limit1024;
+  const distance = i64.sub(first, i64.load(context, slot + EXTENT.low));
+  const miss = call(group.write ? 'writeExtent' : 'readExtent', context, i32.const(slot), first, i32.const(span));
+  return unlikely(
+    i64.ge_u(distance, i64.load(context, slot + limit)),
+    [
+      local.set(group.host, miss),
+      unlikely(i32.eqz(local.get(group.host)), leave),
+      group.low === 0
+        ? []
+        : local.set(group.host, i32.sub(local.get(group.host), i32.const(group.low))),
+    ],
+    local.set(group.host, i32.add(i32.wrap_i64(code), i32.load(context, slot + EXTENT.addend))),
+  );
+} // prettier-ignore
+
+/** Host address and a static offset for the load or store. */
+export function placeOfAccess(unit: Unit, { group, delta }: Access): { host: Code; offset: number } {
+  const host = local.get(group.host);
+  if (delta >= 0) return { host, offset: delta };
+  return { host: keep(unit, 'i32', i32.add(host, i32.const(delta))), offset: 0 };
+}

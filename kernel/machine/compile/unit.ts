@@ -1,0 +1,324 @@
+// A region while it is being compiled: locals, the statements written so far, and the path state, which says where each
+// guest register's value is at this point of the code.
+//
+// Registers have a home local each. On a path the current value may be any other local (values are assigned once), so
+// moves cost nothing and an instruction's old and new values live side by side. Where control flows together, and at
+// exits, values go home. Locals of a path are given back when the path has ended.
+
+import type { Code, Type } from '../exec/wasm.ts';
+import { i64, local } from '../exec/wasm.ts';
+import { f32x4, f64x2, v128 } from '../exec/wasm-simd.ts';
+import type { FlagWords, Flags } from './flags.ts';
+import type { Group } from './memory.ts';
+import type { Value, Values } from './values.ts';
+import { bitsOf, constantOf, fold, newValues, placeOf } from './values.ts';
+
+/** Parameters of a compiled function, then locals that every one has. */
+export const LOCAL = {
+  context: 0,
+  base: 1, // i64: address of the entry's page
+  remaining: 2,
+  depth: 3,
+  exitAt: 4, // i64: where it goes on
+  status: 5,
+  flagKind: 6,
+  flagA: 7,
+  flagB: 8,
+  flagResult: 9,
+  fsBase: 10,
+  badPages: 11,
+  gpr: 12, // 16 × i64
+} as const;
+export const FIXED_TYPES: readonly Type[] = ['i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64', 'i32', ...Array.from({ length: 16 }, (): Type => 'i64')]; // prettier-ignore
+
+/** An xmm register: `whole`, or its low scalar with what is above it in `rest`. */
+export interface Vector {
+  readonly whole: Code | undefined;
+  readonly low: Code | undefined; // f64
+  readonly low32: Code | undefined; // f32
+  readonly rest: Code | undefined; // v128; its low lane does not count
+}
+/** How a vector register is kept in its home. */
+export type VectorHome = 'whole' | 'f64' | 'f32';
+
+export interface PathState {
+  gpr: Value[];
+  xmm: Vector[];
+  flags: Flags;
+  /** Checked memory, by the root of the address. */
+  groups: Map<string, Group>;
+  /** Instructions of the path that `remaining` does not know yet. */
+  executed: number;
+  /** Pages of the region that are known to be in place. */
+  pages: number;
+  /** Nothing can follow here. */
+  ended: boolean;
+}
+
+export interface Unit {
+  readonly values: Values;
+  readonly types: Type[];
+  readonly free: Map<Type, { readonly locals: number[]; used: number }>;
+  statements: Code[];
+  state: PathState;
+  readonly homes: readonly Value[];
+  readonly vectorHomes: readonly VectorHome[];
+  readonly vectorLocals: readonly { readonly whole: number; readonly low: number }[];
+  readonly usedGpr: Set<number>;
+  readonly writtenGpr: Set<number>;
+  readonly usedXmm: Set<number>;
+  readonly writtenXmm: Set<number>;
+  usesFs: boolean;
+  /** Expressions of vectors of which the parts are known. */
+  readonly scalars: WeakMap<object, Vector>;
+  /** Roots of base + index, by their parts. */
+  readonly pairs: Map<string, number>;
+  /** How deep in conditional parts of one instruction. */
+  nesting: number;
+  /** Written at the end of the block: checks whose range is known only then. */
+  pending: (() => void)[];
+  block: number;
+  loop: number | undefined;
+}
+
+export const context = local.get(LOCAL.context);
+export const FLAG_LOCALS: FlagWords = [
+  local.get(LOCAL.flagKind),
+  local.get(LOCAL.flagA),
+  local.get(LOCAL.flagB),
+  local.get(LOCAL.flagResult),
+];
+
+function allocateFixed(types: Type[], type: Type): number {
+  return 4 + types.push(type) - 1;
+}
+
+export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
+  const values = newValues();
+  const types: Type[] = [...FIXED_TYPES];
+  const homes = Array.from({ length: 16 }, (_unused, i) => freshValue(values, local.get(LOCAL.gpr + i), 64));
+  const vectorLocals = vectorHomes.map((home) => ({
+    whole: allocateFixed(types, 'v128'),
+    low: home === 'whole' ? 0 : allocateFixed(types, home),
+  }));
+  const unit: Unit = {
+    values,
+    types,
+    free: new Map(),
+    statements: [],
+    state: {
+      gpr: [],
+      xmm: [],
+      flags: { kind: 'context' },
+      groups: new Map(),
+      executed: 0,
+      pages: 0,
+      ended: false,
+    },
+    homes,
+    vectorHomes,
+    vectorLocals,
+    usedGpr: new Set(),
+    writtenGpr: new Set(),
+    usedXmm: new Set(),
+    writtenXmm: new Set(),
+    usesFs: false,
+    scalars: new WeakMap(),
+    pairs: new Map(),
+    nesting: 0,
+    pending: [],
+    block: 0,
+    loop: undefined,
+  };
+  unit.state = homeState(unit, { kind: 'context' });
+  return unit;
+}
+
+export function freshValue(values: Values, code: Code, bits: number): Value {
+  const value = { code, bits, root: values.nextRoot++, offset: 0 };
+  if (typeof code === 'object') values.known.set(code, value);
+  return value;
+}
+
+/** The state in which every register is at home. */
+export function homeState(unit: Unit, flags: Flags): PathState {
+  const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64));
+  const xmm = unit.vectorHomes.map((_home, i) => homeVector(unit, i));
+  return { gpr, xmm, flags, groups: new Map(), executed: 0, pages: 0, ended: false };
+}
+
+function homeVector(unit: Unit, number: number): Vector {
+  const home = unit.vectorHomes[number];
+  const locals = unit.vectorLocals[number] ?? { whole: 0, low: 0 };
+  const all = local.get(locals.whole);
+  if (home === 'f64') return { whole: undefined, low: local.get(locals.low), low32: undefined, rest: all };
+  if (home === 'f32') return { whole: undefined, low: undefined, low32: local.get(locals.low), rest: all };
+  return { whole: all, low: undefined, low32: undefined, rest: undefined };
+}
+
+export const emit = (unit: Unit, code: Code): void => void unit.statements.push(code);
+
+export function allocate(unit: Unit, type: Type): number {
+  let pool = unit.free.get(type);
+  if (pool === undefined) {
+    pool = { locals: [], used: 0 };
+    unit.free.set(type, pool);
+  }
+  const known = pool.locals[pool.used++];
+  if (known !== undefined) return known;
+  const index = allocateFixed(unit.types, type);
+  pool.locals.push(index);
+  return index;
+}
+
+/** Runs `fill`, whose locals are free again behind it: it must leave nothing that is read later. */
+export function withinPath(unit: Unit, fill: () => void): void {
+  const marks = [...unit.free].map(([type, pool]) => [type, pool.used] as const);
+  fill();
+  for (const pool of unit.free.values()) pool.used = 0;
+  for (const [type, used] of marks) {
+    const pool = unit.free.get(type);
+    if (pool !== undefined) pool.used = used;
+  }
+}
+
+export function collect(unit: Unit, fill: () => void): Code[] {
+  const outer = unit.statements;
+  const inner: Code[] = [];
+  unit.statements = inner;
+  fill();
+  unit.statements = outer;
+  return inner;
+}
+
+const isPlain = (unit: Unit, code: Code): boolean =>
+  constantOf(code) !== undefined || (typeof code === 'object' && unit.values.known.has(code));
+
+/** Evaluates now, unless it is a value already. */
+export function keep(unit: Unit, type: Type, code: Code): Code {
+  const folded = fold(code);
+  if (isPlain(unit, folded)) return folded;
+  const index = allocate(unit, type);
+  emit(unit, local.set(index, folded));
+  const result = local.get(index);
+  const bits = type === 'i64' ? bitsOf(unit.values, folded) : 64;
+  const place = type === 'i64' ? placeOf(unit.values, folded) : undefined;
+  if (place === undefined) freshValue(unit.values, result, bits);
+  else if (typeof result === 'object')
+    unit.values.known.set(result, { code: result, bits, root: place.root, offset: place.offset });
+  return result;
+}
+
+/** An i64 as a value. */
+export function valueOf(unit: Unit, code: Code): Value {
+  const kept = keep(unit, 'i64', code);
+  const known = typeof kept === 'object' ? unit.values.known.get(kept) : undefined;
+  if (known !== undefined) return known;
+  const place = placeOf(unit.values, kept);
+  const bits = bitsOf(unit.values, kept);
+  if (place === undefined) return { code: kept, bits, root: unit.values.nextRoot++, offset: 0 };
+  return { code: kept, bits, root: place.root, offset: place.offset };
+}
+
+export function zeroExtended(unit: Unit, code: Code, size: number): Code {
+  if (size === 8 || bitsOf(unit.values, fold(code)) <= size * 8) return keep(unit, 'i64', code);
+  if (size === 4) return keep(unit, 'i64', i64.extend_i32_u([code, 0xa7]));
+  return keep(unit, 'i64', i64.and(code, i64.const(size === 2 ? 0xffff : 0xff)));
+}
+
+export function readGpr(unit: Unit, number: number, size: number, high = false): Code {
+  unit.usedGpr.add(number);
+  const value = unit.state.gpr[number]?.code ?? i64.const(0);
+  if (high) return keep(unit, 'i64', i64.and(i64.shr_u(value, i64.const(8)), i64.const(0xff)));
+  return zeroExtended(unit, value, size);
+}
+
+export function writeGpr(unit: Unit, number: number, size: number, code: Code, high = false): void {
+  unit.writtenGpr.add(number);
+  const old = (): Code => {
+    unit.usedGpr.add(number);
+    return unit.state.gpr[number]?.code ?? i64.const(0);
+  };
+  const merged = ((): Code => {
+    if (high) return i64.or(i64.and(old(), i64.const(~0xff00)), i64.shl(i64.and(code, i64.const(0xff)), i64.const(8))); // prettier-ignore
+    if (size === 8) return code;
+    if (size === 4) return zeroExtended(unit, code, 4);
+    const mask = size === 2 ? 0xffff : 0xff;
+    return i64.or(i64.and(old(), i64.const(~mask)), zeroExtended(unit, code, size));
+  })();
+  unit.state.gpr[number] = valueOf(unit, merged);
+}
+
+const ZERO = v128.const(0n, 0n);
+
+export function vectorOf(unit: Unit, number: number): Vector {
+  unit.usedXmm.add(number);
+  return unit.state.xmm[number] ?? { whole: ZERO, low: undefined, low32: undefined, rest: undefined };
+}
+
+export function setVector(unit: Unit, number: number, vector: Vector): void {
+  unit.usedXmm.add(number);
+  unit.writtenXmm.add(number);
+  unit.state.xmm[number] = vector;
+}
+
+export function wholeVector(unit: Unit, number: number): Code {
+  const vector = vectorOf(unit, number);
+  if (vector.whole !== undefined) return vector.whole;
+  const rest = vector.rest ?? ZERO;
+  const joined = vector.low === undefined ? f32x4.replace_lane(rest, 0, vector.low32 ?? 0) : f64x2.replace_lane(rest, 0, vector.low); // prettier-ignore
+  const whole = keep(unit, 'v128', joined);
+  unit.state.xmm[number] = { ...vector, whole };
+  return whole;
+}
+
+/** Sets several locals at once: all values are computed before the first is set. */
+export function setTogether(sets: readonly (readonly [local: number, value: Code])[]): Code {
+  if (sets.length === 1) return sets.map(([index, value]) => local.set(index, value));
+  return [sets.map(([, value]) => value), [...sets].reverse().map(([index]) => [0x21, leb(index)])];
+}
+
+function leb(value: number): number[] {
+  return value < 128 ? [value] : [(value & 127) | 128, ...leb(value >> 7)];
+}
+
+const isLocal = (code: Code | undefined, index: number): boolean => {
+  if (!Array.isArray(code) || code.length !== 2 || code[0] !== 0x20) return false;
+  const bytes = leb(index);
+  const given: unknown = code[1];
+  return Array.isArray(given) && given.length === bytes.length && bytes.every((byte, i) => given[i] === byte);
+};
+
+/** What must be set so that all registers are at home; flags apart. */
+export function homeward(unit: Unit): (readonly [local: number, value: Code])[] {
+  const sets: [number, Code][] = [];
+  unit.state.gpr.forEach(({ code }, i) => {
+    if (!isLocal(code, LOCAL.gpr + i)) sets.push([LOCAL.gpr + i, code]);
+  });
+  unit.state.xmm.forEach((vector, i) => {
+    const home = unit.vectorHomes[i] ?? 'whole';
+    const at = unit.vectorLocals[i] ?? { whole: 0, low: 0 };
+    const low = home === 'f64' ? vector.low : vector.low32;
+    if (home !== 'whole' && low !== undefined) {
+      const above = vector.rest ?? vector.whole ?? ZERO;
+      if (!isLocal(low, at.low)) sets.push([at.low, low]);
+      if (!isLocal(above, at.whole)) sets.push([at.whole, above]);
+      return;
+    }
+    if (home === 'whole') {
+      if (!isLocal(vector.whole, at.whole)) sets.push([at.whole, wholeVector(unit, i)]);
+      return;
+    }
+    const whole = wholeVector(unit, i);
+    sets.push([at.low, home === 'f64' ? f64x2.extract_lane(whole, 0) : f32x4.extract_lane(whole, 0)]);
+    sets.push([at.whole, whole]);
+  });
+  return sets;
+}
+
+export const copyState = (state: PathState): PathState => ({
+  ...state,
+  gpr: [...state.gpr],
+  xmm: [...state.xmm],
+  groups: new Map(state.groups),
+});
