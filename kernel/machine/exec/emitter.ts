@@ -54,8 +54,8 @@ export interface InstructionEmitter extends Emitter {
   readonly encoding: string; // of the form that is being emitted
   /** Of a VEX form: bytes of its vectors. Otherwise 16. */
   readonly vectorBytes: 16 | 32;
-  /** SIMD exceptions wait until the other half of a ymm operation has been computed: see isa/avx-lift.ts. */
-  readonly collectsExceptions?: boolean;
+  /** Of the halves of a ymm operation, whose SIMD exceptions are raised together: runs the lanes (isa/avx-lift.ts). */
+  readonly collectExceptions?: (lanes: () => void) => void;
   isMemory(operand: Operand): boolean;
   /**
    * The value of an immediate of one byte (0 to 255) or of a constant operand, where it is known while code is emitted: in

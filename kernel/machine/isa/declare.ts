@@ -120,7 +120,7 @@ function parseVex(text: string): Pick<Encoding, 'vex' | 'prefix' | 'map' | 'rexW
 export function parseEncoding(text: string): Encoding {
   const [start = '', ...rest] = text.split(' ');
   if (!start.startsWith('VEX.')) return parseTokens(text);
-  return { ...parseTokens(rest.join(' ')), ...parseVex(start) };
+  return { ...parseTokens(`0F ${rest.join(' ')}`), ...parseVex(start) };
 }
 
 function parseTokens(text: string): Encoding {

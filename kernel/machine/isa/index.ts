@@ -4,6 +4,9 @@ import { arithmetic } from './arithmetic.ts';
 import type { Family, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
 import { avx } from './avx.ts';
+import { avxCompare } from './avx-compare.ts';
+import { avxMemory } from './avx-memory.ts';
+import { avxVector } from './avx-vector.ts';
 import { bits } from './bits.ts';
 import { bmi } from './bmi.ts';
 import { branch } from './branch.ts';
@@ -56,6 +59,9 @@ export const families: readonly Family[] = [
   x87Trigonometry,
   bmi,
   avx,
+  avxCompare,
+  avxVector,
+  avxMemory,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */

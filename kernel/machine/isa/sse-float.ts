@@ -114,7 +114,7 @@ function squareRoots(): Instruction[] {
 }
 
 const daz = (e: InstructionEmitter): Code => i32.and(e.get('mxcsr'), i32.const(MXCSR.denormalsAreZero));
-const unordered = (host: HostFormat, a: Code, b: Code): Code =>
+export const unordered = (host: HostFormat, a: Code, b: Code): Code =>
   i32.or(host.scalar.ne(a, a), host.scalar.ne(b, b));
 
 /** Comparing is the same on the host unless an operand is a NaN or denormal: then there are flags to raise. */
@@ -122,7 +122,7 @@ function compareIsSlow(e: InstructionEmitter, host: HostFormat, a: Code, b: Code
   const { format, bitsOf } = host;
   return anyOf(daz(e), unordered(host, a, b), isDenormal(format, bitsOf(a)), isDenormal(format, bitsOf(b)));
 }
-function compareLanesAreSlow(e: InstructionEmitter, host: HostFormat, a: Code, b: Code): Code {
+export function compareLanesAreSlow(e: InstructionEmitter, host: HostFormat, a: Code, b: Code): Code {
   const { format } = host;
   const odd = anyLane(nanLanes(format, a), nanLanes(format, b), denormalLanes(format, a), denormalLanes(format, b)); // prettier-ignore
   return i32.or(daz(e), odd);
@@ -167,7 +167,7 @@ function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction
 }
 
 /** Operands of a comparison in variables: as DAZ leaves them, with the flags raised. */
-function comparedScalars(e: InstructionEmitter, host: HostFormat, target: Operand, source: Operand, quietToo: Code): { a: Code; b: Code } {
+export function comparedScalars(e: InstructionEmitter, host: HostFormat, target: Operand, source: Operand, quietToo: Code): { a: Code; b: Code } {
   const { format, type } = host;
   const a = e.variable(type);
   const b = e.variable(type);

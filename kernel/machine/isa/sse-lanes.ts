@@ -67,6 +67,7 @@ export function nanLanes(format: Format, vector: Code): Code {
 
 /** Runs lane helpers and raises what they found; #XM if unmasked, before anything is written. */
 export function withFlags(e: InstructionEmitter, lanes: () => void): void {
+  if (e.collectExceptions !== undefined) return e.collectExceptions(lanes);
   e.emit(i32.store(e.context, i32.const(0), FLAGS_AT));
   lanes();
   e.raiseIf(e.call('sseCommit', e.context), VECTOR.simdFloatingPoint);

@@ -4,6 +4,7 @@ import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { f32, f64, i32, i64, select } from '../exec/wasm.ts';
 import { i8x16, v128 } from '../exec/wasm-simd.ts';
+import { CONTEXT } from '../layout.ts';
 import type { Family, Form, Helper, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
 import { HOSTS } from './sse-host.ts';
@@ -83,40 +84,46 @@ function approximation(name: string, compute: (x: Code) => Code, negativeIsInval
 }
 
 /**
- * sseDot32(context, a, b, imm8): products where imm8's upper bits say, all summed, into lanes of the lower bits. The
+ * sseDot32(context, imm8, a, b): products where imm8's upper bits say, all summed, into lanes of the lower bits. The
  * order of the additions shows only in which of several NaNs comes out; it is that of Intel's processors, lane by lane.
+ * sseDotHalves32(context, imm8, a, b, c, d) does it in both halves of a YMM register; that of c and d is left at DOT_HIGH.
  */
-const dot = (format: Format): Helper => ({
-  name: `sseDot${format.bits}`,
-  parameters: ['i32', 'v128', 'v128', 'i32'],
+const dot = (format: Format, halves: 1 | 2): Helper => ({
+  name: `sseDot${halves === 2 ? 'Halves' : ''}${format.bits}`,
+  parameters: ['i32', 'i32', 'v128', 'v128', ...(halves === 2 ? (['v128', 'v128'] as const) : [])],
   result: 'v128',
-  emit(f, context, a, b, imm) {
-    const sum = f.variable('v128');
-    sum.set(ZERO);
-    for (let lane = 0; lane < laneCount(format); lane++) {
-      f.when(i32.and(imm, i32.const(16 << lane)), () => {
-        const product = f.call(
-          `sseMul${format.bits}`,
-          context,
-          laneOf(format, a, lane),
-          laneOf(format, b, lane),
-        );
-        sum.set(replaceLane(format, sum.get, lane, product));
-      });
-    }
+  emit(f, context, imm, ...vectors) {
+    const sums = Array.from({ length: halves }, (_unused, half) => {
+      const [a, b] = vectors.slice(2 * half);
+      const sum = f.variable('v128');
+      sum.set(ZERO);
+      for (let lane = 0; lane < laneCount(format) && a !== undefined && b !== undefined; lane++) {
+        f.when(i32.and(imm, i32.const(16 << lane)), () => {
+          const [x, y] = [laneOf(format, a, lane), laneOf(format, b, lane)];
+          const product = f.call(`sseMul${format.bits}`, context, x, y);
+          sum.set(replaceLane(format, sum.get, lane, product));
+        });
+      }
+      return sum;
+    });
     const bytes = format.bits === 64 ? 8 : 4;
     for (let distance = bytes; distance < 16; distance *= 2) {
       // Each step raises its flags before the next one begins; an unmasked exception ends it
-      f.when(f.call('sseCommit', context), () => answer(f, sum.get));
+      f.when(f.call('sseCommit', context), () => answer(f, ZERO));
       f.emit(i32.store(context, i32.const(0), FLAGS_AT));
       const neighbours = Array.from({ length: 16 }, (_unused, i) => i ^ distance);
-      const moved = f.let('v128', i8x16.shuffle(sum.get, sum.get, neighbours));
-      const [first, second] = distance === 4 ? [moved, sum.get] : [sum.get, moved];
-      sum.set(f.call(vectorHelper('sseAdd', format), context, first, second));
+      for (const sum of sums) {
+        const moved = f.let('v128', i8x16.shuffle(sum.get, sum.get, neighbours));
+        const [first, second] = distance === 4 ? [moved, sum.get] : [sum.get, moved];
+        sum.set(f.call(vectorHelper('sseAdd', format), context, first, second));
+      }
     }
-    return v128.and(sum.get, laneMask(imm, bytes));
+    const [low, high] = sums.map((sum) => v128.and(sum.get, laneMask(imm, bytes)));
+    if (high !== undefined) f.emit(v128.store(context, high, DOT_HIGH));
+    return low ?? ZERO;
   },
 });
+export const DOT_HIGH = CONTEXT.scratch + 16;
 
 function rounding(mnemonic: string, forms: readonly Form[], emit: Instruction['emit']): Instruction {
   return instruction({ mnemonic, source: sourceOf(mnemonic), feature: 'sse4.1', forms, emit });
@@ -180,7 +187,7 @@ function dots(): Instruction[] {
       const b = e.read(source);
       const imm = immediate(e, selection);
       const result = e.variable('v128');
-      withFlags(e, () => result.set(e.call(`sseDot${format.bits}`, e.context, a, b, imm)));
+      withFlags(e, () => result.set(e.call(`sseDot${format.bits}`, e.context, imm, a, b)));
       e.write(target, result.get);
     });
   });
@@ -189,7 +196,8 @@ function dots(): Instruction[] {
 export const sseRound: Family = {
   helpers: [
     ...HOSTS.map(toIntegral),
-    ...FORMATS.map(dot),
+    ...FORMATS.map((format) => dot(format, 1)),
+    dot(SINGLE, 2),
     approximation('sseRcp32', (x) => f32.div(f32.const(1), x), false),
     approximation(
       'sseRsqrt32',

@@ -14,7 +14,12 @@ import { BYTE_NUMBERS, ZERO, atMost, binary, bytesDown, dwordSelection, immediat
 type Selecting = (a: Code, b: Code, imm: Code, e: InstructionEmitter) => Code;
 
 /** target = op(target, source, imm8). */
-function selecting(mnemonic: string, feature: Feature, forms: readonly Form[], op: Selecting): Instruction {
+export function selecting(
+  mnemonic: string,
+  feature: Feature,
+  forms: readonly Form[],
+  op: Selecting,
+): Instruction {
   return instruction({
     mnemonic,
     source: sourceOf(mnemonic),
