@@ -180,11 +180,13 @@ export function rounder(format: Format): Helper {
       // Tiny is judged after rounding with unbounded exponent (SDM 1 4.9.1.5)
       f.when(i32.lt_s(biased.get, i32.const(1)), () => {
         // Unmasked, nothing is written; whether precision is lost too is asked of the unbounded result
-        f.when(i32.eqz(hasBits(f, MXCSR.underflowMask)), () => {
-          raise(f, MXCSR.underflow);
-          raiseIf(f, i64.ne(rest, i64.const(0)), MXCSR.precision);
-          answer(f, signBit);
-        });
+        const unmasked = (rest: Code): void =>
+          f.when(i32.eqz(hasBits(f, MXCSR.underflowMask)), () => {
+            raise(f, MXCSR.underflow);
+            raiseIf(f, i64.ne(rest, i64.const(0)), MXCSR.precision);
+            answer(f, signBit);
+          });
+        if (!isHalf) unmasked(rest);
         if (!isHalf)
           f.when(hasBits(f, MXCSR.flushToZero), () => {
             raise(f, MXCSR.underflow | MXCSR.precision);
@@ -204,6 +206,7 @@ export function rounder(format: Format): Helper {
             below.set(select(i64.eq(down, i64.const(64)), significand, i64.const(1)));
           },
         );
+        if (isHalf) unmasked(below.get); // VCVTPS2PH asks the denormal
         raiseIf(f, i64.ne(below.get, i64.const(0)), MXCSR.underflow | MXCSR.precision);
         answer(f, i64.or(signBit, i64.add(few.get, increment(few.get, below.get))));
       });
