@@ -9,7 +9,7 @@ import { HANDLER_SIGNATURE, TABLE_SIZE } from './signatures.ts';
 import type { Code } from './wasm.ts';
 import { local } from './wasm.ts';
 import type { FunctionCode, FunctionImport } from './wasm-module.ts';
-import { collectCallees, moduleBytes } from './wasm-module.ts';
+import { moduleBytes } from './wasm-module.ts';
 
 /** What generated modules link to; part of a machine, never frozen. */
 export interface Linker {
@@ -29,19 +29,15 @@ export function instantiate(
   functions: readonly FunctionCode[],
   withTable = false,
 ): { exports: Record<string, WebAssembly.WasmFunction>; length: number } {
-  const callees = new Set<string>();
-  for (const code of functions) collectCallees(code.body, callees);
-  for (const code of functions) callees.delete(code.name);
-  const imports: FunctionImport[] = [];
   const values: Record<string, WebAssembly.ImportValue> = { memory: linker.memory };
-  for (const name of callees) {
-    const found = linker.functions.get(name) ?? makeHelper(linker, name);
-    imports.push(found.type);
-    values[name] = found.code;
-  }
   if (withTable) values['table'] = linker.table;
   const table = withTable ? { tableSize: TABLE_SIZE } : {};
-  const bytes = moduleBytes({ memoryPages: linker.memoryPages, ...table, imports, functions });
+  const importOf = (name: string): FunctionImport => {
+    const found = linker.functions.get(name) ?? makeHelper(linker, name);
+    values[name] = found.code;
+    return found.type;
+  };
+  const bytes = moduleBytes({ memoryPages: linker.memoryPages, ...table, imports: [], importOf, functions });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: values });
   return { exports, length: bytes.length };
 }

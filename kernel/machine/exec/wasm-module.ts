@@ -18,6 +18,8 @@ export interface ModuleCode {
   readonly memoryPages: number; // of the imported memory: initial = maximum
   readonly tableSize?: number; // imports the function table when given
   readonly imports: readonly FunctionImport[];
+  /** Finds what the code calls beside its imports and functions: it becomes an import. */
+  readonly importOf?: (name: string) => FunctionImport;
   readonly functions: readonly FunctionCode[];
 }
 
@@ -54,7 +56,12 @@ function beginSized(sink: Sink): number {
 }
 
 function endSized(sink: Sink, start: number): void {
-  let rest = sink.length - start;
+  putPaddedLeb(sink, start, sink.length - start);
+}
+
+/** In the field that beginSized left in front of `start`. */
+function putPaddedLeb(sink: Sink, start: number, value: number): void {
+  let rest = value;
   for (let i = SIZE_FIELD; i > 0; i--) {
     sink.bytes[start - i] = (rest & 127) | (i > 1 ? 128 : 0);
     rest >>>= 7;
@@ -66,7 +73,7 @@ type Hints = { readonly offset: number; readonly value: number }[];
 
 interface Names {
   hintHere(offset: number, value: number): void;
-  functionOf(name: string): number;
+  putCallee(sink: Sink, name: string): void;
   typeOf(signature: Signature): number;
 }
 
@@ -115,7 +122,7 @@ function flatten(sink: Sink, code: Code, scopes: Label[], names: Names): void {
   }
   if ('callee' in code) {
     put(sink, code.tail === true ? 0x12 : 0x10);
-    return putLeb(sink, names.functionOf(code.callee));
+    return names.putCallee(sink, code.callee);
   }
   putLeb(sink, names.typeOf(code));
 }
@@ -153,21 +160,6 @@ function putBody(sink: Sink, f: FunctionCode, names: Omit<Names, 'hintHere'>): H
   return hints;
 }
 
-/** Names of the functions that the code calls. */
-export function collectCallees(code: Code, into: Set<string>): void {
-  if (typeof code === 'number') return;
-  if (isSequence(code)) {
-    for (let i = 0; i < code.length; i++) {
-      const part = code[i];
-      if (typeof part === 'object') collectCallees(part, into);
-    }
-  } else if ('callee' in code) into.add(code.callee);
-  else if ('scope' in code) {
-    collectCallees(code.body, into);
-    if (code.orElse !== undefined) collectCallees(code.orElse, into);
-  }
-}
-
 /** The module's binary. Imports come from the module name 'm': memory, table and the functions by their names. */
 export function moduleBytes(module: ModuleCode): Uint8Array {
   const types: Signature[] = [];
@@ -179,15 +171,24 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     typeNumbers.set(key, types.length);
     return types.push(signature) - 1;
   };
-  const functions = new Map<string, number>();
-  for (const f of module.imports) functions.set(f.name, functions.size);
-  for (const f of module.functions) functions.set(f.name, functions.size);
-  const functionOf = (name: string): number => {
-    const index = functions.get(name);
-    if (index === undefined) throw new Error(`wasm writer: function ${name} is not known`);
-    return index;
+  const imports = [...module.imports];
+  const importNumbers = new Map(imports.map((f, i) => [f.name, i]));
+  const own = new Map(module.functions.map((f, i) => [f.name, i]));
+  // Functions are numbered behind the imports, of which more may come: calls of them are put in at the end
+  const calls: { at: number; to: number }[] = [];
+  const putCallee = (sink: Sink, name: string): void => {
+    const known = importNumbers.get(name);
+    if (known !== undefined) return putLeb(sink, known);
+    const to = own.get(name);
+    if (to !== undefined) {
+      calls.push({ at: beginSized(sink), to });
+      return;
+    }
+    if (module.importOf === undefined) throw new Error(`wasm writer: function ${name} is not known`);
+    importNumbers.set(name, imports.length);
+    putLeb(sink, imports.push(module.importOf(name)) - 1);
   };
-  const names = { functionOf, typeOf };
+  const names = { putCallee, typeOf };
   const hints: Hints[] = [];
 
   // The code section comes first, so that every type that it mentions is known
@@ -196,7 +197,8 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     putLeb(bodies, module.functions.length);
     for (const f of module.functions) hints.push(putBody(bodies, f, names));
   });
-  const importTypes = module.imports.map(typeOf);
+  for (const { at, to } of calls) putPaddedLeb(bodies, at, imports.length + to);
+  const importTypes = imports.map(typeOf);
   const functionTypes = module.functions.map(typeOf);
 
   const sink: Sink = { bytes: new Uint8Array(4096), length: 0 };
@@ -212,7 +214,7 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     }
   });
   putSection(sink, 2, () => {
-    putLeb(sink, module.imports.length + 1 + (module.tableSize === undefined ? 0 : 1));
+    putLeb(sink, imports.length + 1 + (module.tableSize === undefined ? 0 : 1));
     putName(sink, 'm');
     putName(sink, 'memory');
     put(sink, 2);
@@ -224,7 +226,7 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
       putName(sink, 'table');
       for (const byte of [1, 0x70, 0, ...unsignedLeb(module.tableSize)]) put(sink, byte);
     }
-    module.imports.forEach((f, i) => {
+    imports.forEach((f, i) => {
       putName(sink, 'm');
       putName(sink, f.name);
       put(sink, 0);
@@ -236,20 +238,20 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     for (const type of functionTypes) putLeb(sink, type);
   });
   putSection(sink, 7, () => {
-    const exported = module.functions.filter((f) => f.exported);
-    putLeb(sink, exported.length);
-    for (const f of exported) {
+    putLeb(sink, module.functions.filter((f) => f.exported).length);
+    module.functions.forEach((f, i) => {
+      if (!f.exported) return;
       putName(sink, f.name);
       put(sink, 0);
-      putLeb(sink, functionOf(f.name));
-    }
+      putLeb(sink, imports.length + i);
+    });
   });
   putSection(sink, 0, () => {
     putName(sink, 'metadata.code.branch_hint');
     putLeb(sink, hints.filter((list) => list.length > 0).length);
     hints.forEach((list, i) => {
       if (list.length === 0) return;
-      putLeb(sink, module.imports.length + i);
+      putLeb(sink, imports.length + i);
       putLeb(sink, list.length);
       for (const { offset, value } of list) {
         putLeb(sink, offset);
