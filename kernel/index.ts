@@ -8,7 +8,7 @@ import { newVfsState } from './fs/vfs/state.ts';
 import { newIpcState } from './ipc/state.ts';
 import { newRandom } from './lib/random.ts';
 import { newBoardState } from './machine/devices/board.ts';
-import { createMachine } from './machine/index.ts';
+import { createMachine, setRandomSeed } from './machine/index.ts';
 import { newMemoryState } from './mm/state.ts';
 import { newNetState } from './net/state.ts';
 import { newProcessState } from './process/state.ts';
@@ -61,6 +61,7 @@ export function powerOn(options: PowerOn, door: HostDoor): Kernel {
     memoryBytes: config.memoryBytes,
     cpuModel: 'v2',
   });
+  setRandomSeed(machine, BigInt(config.seed));
   const kernel: Kernel = {
     config, cpu: 0, powerState: 'on', tasks: new Map(),
     time: { cpuNs: new Float64Array(config.cpuCount), wallBaseNs }, timers: { heap: [], lastId: 0 },

@@ -27,6 +27,7 @@ export {
   translate,
 } from './run.ts';
 export { MODEL_FEATURES } from './cpuid.ts';
+export { setRandomSeed } from './random-seed.ts';
 export { privilegeOf, takesInterrupts } from './system-state.ts';
 export { connectPorts, type PortBytes, type PortDevice } from './devices/ports.ts';
 export { cpuidLeaves, type CpuidLeaf } from './isa/cpuid-leaves.ts';

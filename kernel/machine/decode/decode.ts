@@ -6,6 +6,7 @@ import type { Addressing } from '../exec/emit.ts';
 import { CONTEXT } from '../layout.ts';
 import type { FormEntry, OpcodeMap } from './opcode-map.ts';
 import { VEX_MAPS } from './opcode-map.ts';
+import { undefinedTail } from './undefined-length.ts';
 
 export interface Decoded {
   entry: FormEntry | undefined; // undefined: #UD
@@ -73,7 +74,7 @@ function matches(entry: FormEntry, modRm: number, operand16: boolean, repeat: nu
   if (!parsed.hasModRm) return true;
   if (parsed.modRm !== undefined && (modRm < parsed.modRm[0] || modRm > parsed.modRm[1])) return false;
   if (parsed.digit !== undefined && parsed.digit !== ((modRm >> 3) & 7)) return false;
-  return parsed.modRm !== undefined || (entry.modes & (modRm >= 0xc0 ? 1 : 2)) !== 0;
+  return parsed.modRm !== undefined || (entry.modes & (modRm >= 0xc0 || entry.can.anyMod ? 1 : 2)) !== 0;
 }
 
 /** `vex`: L in bit 0, inverted vvvv above; it must be 1111 where it names nothing. */
@@ -177,7 +178,10 @@ export function decode(
     break;
   }
   out.length = next - at;
-  if (entry === undefined) return 'invalid';
+  if (entry === undefined) {
+    const tail = undefinedTail(mapNumber, opcode, candidates, operand16, bytes, next);
+    return next + tail > at + LENGTH_MAX ? 'too long' : 'invalid';
+  }
   const { parsed, can } = entry;
   const mandatory66 = parsed.prefix === '66';
   let operandSize: 2 | 4 | 8 = rexW ? 8 : operand16 && !mandatory66 ? 2 : 4;
@@ -204,7 +208,7 @@ export function decode(
   let displacementBytes = 0;
   if (parsed.hasModRm) {
     next++;
-    const mod = modRm >> 6;
+    const mod = can.anyMod ? 3 : modRm >> 6;
     regNumber = ((modRm >> 3) & 7) | ((rex & 4) << 1);
     rmNumber = (modRm & 7) | ((rex & 1) << 3);
     if (mod !== 3) {
@@ -246,6 +250,7 @@ export function decode(
   out.vvvv = 0;
   for (const operand of entry.operands) {
     if (operand.kind === 'segment') out.reg = regNumber & 7;
+    else if (operand.kind === 'control' || operand.kind === 'debug') out.reg = regNumber;
     else if (operand.field === 'vvvv')
       out.vvvv = registerOffset(operand.register, 15 - (vex >> 1), 8, true) >> 3;
     else if (operand.field === 'reg')

@@ -159,5 +159,5 @@ export interface InstructionEmitter extends Emitter {
   /** #GP(0) unless CPL is 0. */
   privileged(): void;
   /** Leaves the run loop behind this instruction. */
-  exit(kind: 'syscall' | 'trap' | 'halt'): void;
+  exit(kind: 'syscall' | 'trap' | 'halt' | 'privilege'): void;
 }

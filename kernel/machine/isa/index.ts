@@ -1,5 +1,7 @@
 // All families of instructions. A family is a file of this folder that exports a Family; add yours to the list.
 
+import { adx } from './adx.ts';
+import { aes } from './aes.ts';
 import { arithmetic } from './arithmetic.ts';
 import type { Family, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
@@ -11,8 +13,15 @@ import { bits } from './bits.ts';
 import { bmi } from './bmi.ts';
 import { branch } from './branch.ts';
 import { exchange } from './exchange.ts';
+import { f16c } from './f16c.ts';
+import { far } from './far.ts';
+import { fma } from './fma.ts';
 import { logic } from './logic.ts';
+import { movbe } from './movbe.ts';
 import { move } from './move.ts';
+import { pclmul } from './pclmul.ts';
+import { randomNumbers } from './random.ts';
+import { sha } from './sha.ts';
 import { sseConvert } from './sse-convert.ts';
 import { sseFloat } from './sse-float.ts';
 import { sseInteger } from './sse-integer.ts';
@@ -23,9 +32,14 @@ import { sseState } from './sse-state.ts';
 import { sseString } from './sse-string.ts';
 import { multiply } from './multiply.ts';
 import { shift } from './shift.ts';
+import { segment } from './segment.ts';
 import { stack } from './stack.ts';
 import { string } from './string.ts';
 import { system } from './system.ts';
+import { systemControl } from './system-control.ts';
+import { systemMsr } from './system-msr.ts';
+import { systemPort } from './system-port.ts';
+import { systemTable } from './system-table.ts';
 import { x87 } from './x87.ts';
 import { x87Control } from './x87-control.ts';
 import { x87Remainder } from './x87-remainder.ts';
@@ -44,6 +58,12 @@ export const families: readonly Family[] = [
   branch,
   string,
   system,
+  segment,
+  far,
+  systemControl,
+  systemTable,
+  systemMsr,
+  systemPort,
   sseMove,
   sseInteger,
   sseShuffle,
@@ -58,6 +78,14 @@ export const families: readonly Family[] = [
   x87Transcendental,
   x87Trigonometry,
   bmi,
+  movbe,
+  adx,
+  randomNumbers,
+  aes,
+  pclmul,
+  sha,
+  f16c,
+  fma,
   avx,
   avxCompare,
   avxVector,

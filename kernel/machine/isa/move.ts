@@ -1,8 +1,6 @@
 // Moves between general registers, memory and immediates, and conversions of width.
 
-import { i32, i64, select } from '../exec/wasm.ts';
-import { VECTOR } from '../machine.ts';
-import { CONTEXT } from '../layout.ts';
+import { i64, select } from '../exec/wasm.ts';
 import type { Family, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
 
@@ -24,40 +22,6 @@ export const mov = instruction({
     ['C7 /0 iz', 'Ev,Iz'],
   ],
   emit: (e, target, source) => e.write(target, e.read(source)),
-});
-
-/** Selectors: a register takes the operand size (zero-extended), memory 16 bits. */
-const movFromSegment = instruction({
-  mnemonic: 'mov',
-  source: 'SDM vol. 2B, MOV',
-  forms: [['8C /r', 'RvMw,Sw']],
-  emit(e, target) {
-    e.raiseIf(i32.gt_u(e.regField(), i32.const(5)), VECTOR.invalidOpcode);
-    const place = i32.add(e.context, i32.shl(e.regField(), i32.const(1)));
-    e.write(target, i64.load16_u(place, CONTEXT.selectors));
-  },
-});
-
-const movToSegment = instruction({
-  mnemonic: 'mov',
-  source: 'SDM vol. 2B, MOV',
-  forms: [['8E /r', 'Sw,Ew']],
-  missing: 'descriptor tables: selectors other than null and the flat user segments give #GP',
-  emit(e, _target, source) {
-    const register = e.let('i32', e.regField());
-    const wrong = i32.or(i32.eq(register, i32.const(1)), i32.gt_u(register, i32.const(5)));
-    e.raiseIf(wrong, VECTOR.invalidOpcode);
-    const selector = e.read(source);
-    const isNull = i32.and(i64.lt_u(selector, i64.const(4)), i32.ne(register, i32.const(2)));
-    const isUserData = i64.eq(i64.or(selector, i64.const(3)), i64.const(0x2b));
-    const error = i32.wrap_i64(i64.and(selector, i64.const(0xfffc)));
-    e.raiseIf(i32.eqz(i32.or(isNull, isUserData)), VECTOR.generalProtection, error);
-    const place = i32.add(e.context, i32.shl(register, i32.const(1)));
-    e.emit(i64.store16(place, selector, CONTEXT.selectors));
-    // Loading FS or GS replaces its base by the descriptor's, which is 0
-    e.when(i32.eq(register, i32.const(4)), () => e.set('fsBase', i64.const(0)));
-    e.when(i32.eq(register, i32.const(5)), () => e.set('gsBase', i64.const(0)));
-  },
 });
 
 const movzx = instruction({
@@ -116,6 +80,13 @@ const xchg = instruction({
     e.write(first, b);
     e.write(second, a);
   },
+});
+
+const pause = instruction({
+  mnemonic: 'pause',
+  source: 'SDM vol. 2B, PAUSE: no XCHG, whatever REX.B says',
+  forms: [['F3 90', '']],
+  emit: () => undefined,
 });
 
 const RAX = 0;
@@ -190,19 +161,5 @@ const conditional: Instruction[] = CONDITIONS.flatMap((name, code) => [
 ]);
 
 export const move: Family = {
-  instructions: [
-    mov,
-    movFromSegment,
-    movToSegment,
-    movzx,
-    movsx,
-    movsxd,
-    movnti,
-    lea,
-    xchg,
-    cbw,
-    cwd,
-    xlat,
-    ...conditional,
-  ],
+  instructions: [mov, movzx, movsx, movsxd, movnti, lea, xchg, pause, cbw, cwd, xlat, ...conditional],
 };

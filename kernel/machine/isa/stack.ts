@@ -1,10 +1,11 @@
 // The stack: push, pop, pushf, popf, enter, leave.
 
-import { i32, i64 } from '../exec/wasm.ts';
+import type { Code } from '../exec/wasm.ts';
+import { i64 } from '../exec/wasm.ts';
 import { ARITHMETIC_FLAGS } from '../exec/flags.ts';
-import { CONTEXT } from '../layout.ts';
 import type { Family } from './declare.ts';
 import { instruction } from './declare.ts';
+import { setFlagsFrom, settableFlags, startsChecks } from './far.ts';
 
 const RSP = 4;
 const RBP = 5;
@@ -41,24 +42,6 @@ const pop = instruction({
   },
 });
 
-const FS = 4;
-const GS = 5;
-
-const pushSegment = instruction({
-  mnemonic: 'push fs/gs',
-  source: 'SDM vol. 2B, PUSH',
-  forms: [
-    ['0F A0', '', 'd64 v'],
-    ['0F A8', '', 'd64 v'],
-  ],
-  emit(e) {
-    const number = e.encoding === '0F A0' ? FS : GS;
-    e.push(i64.load16_u(e.context, CONTEXT.selectors + number * 2));
-  },
-});
-
-/** RFLAGS bits that POPF changes at CPL 3: the arithmetic ones are set apart, here TF DF NT AC ID. */
-const POPF_OTHERS = 0x24_4500;
 const RESUME_AND_VIRTUAL = 0x3_0000;
 
 const pushf = instruction({
@@ -76,14 +59,12 @@ const popf = instruction({
   source: 'SDM vol. 2B, POPF/POPFD/POPFQ',
   forms: [['9D', '', 'd64 v']],
   writes: 'OSZAPC',
-  missing: 'CPL 0: IF and IOPL do not change',
   emit(e) {
     const value = e.top();
-    const mask = e.size === 2 ? POPF_OTHERS & 0xffff : POPF_OTHERS;
+    const mask = settableFlags(e);
     e.setRegister(RSP, e.add(e.register(RSP), i64.const(e.size)));
-    const kept = i64.and(e.get('rflags'), i64.const(~mask));
-    e.set('rflags', i64.or(kept, i64.and(value, i64.const(mask))));
-    e.emit(e.call('setFlagBits', e.context, i32.wrap_i64(value)));
+    setFlagsFrom(e, value, e.size === 2 ? i64.and(mask, i64.const(0xffff)) : mask);
+    e.unlikely(startsChecks(value, e.size), () => e.exit('privilege'));
   },
 });
 
@@ -102,19 +83,19 @@ const leave = instruction({
 const enter = instruction({
   mnemonic: 'enter',
   source: 'SDM vol. 2A, ENTER',
-  forms: [['C8 iw ib', 'Iw,Ib', 'd64 v']],
-  missing: '16-bit operand size',
+  forms: [['C8 iw ib', 'Iz,Ib', 'd64']],
   emit(e, bytes, nesting) {
     const stack = e.variable('i64');
     const frame = e.variable('i64');
-    const store = (value: () => ReturnType<typeof i64.const>): void => {
-      stack.set(i64.sub(stack.get, i64.const(8)));
-      const host = e.hostAt(stack.get, 8, 'write');
-      e.emit(i64.store(host, value()));
+    const width = e.size === 2 ? 2 : 8;
+    const store = (value: Code): void => {
+      stack.set(i64.sub(stack.get, i64.const(width)));
+      const host = e.hostAt(stack.get, width, 'write');
+      e.emit(width === 2 ? i64.store16(host, value) : i64.store(host, value));
       e.doneAt(host);
     };
     stack.set(e.register(RSP));
-    store(() => e.register(RBP));
+    store(e.register(RBP));
     const newFrame = e.let('i64', stack.get);
     const level = e.let('i64', i64.and(e.read(nesting), i64.const(31)));
     frame.set(e.register(RBP));
@@ -123,18 +104,17 @@ const enter = instruction({
       left.set(i64.sub(level, i64.const(1)));
       e.loop((stop) => {
         stop(i64.eqz(left.get));
-        frame.set(i64.sub(frame.get, i64.const(8)));
-        const outer = e.loadAt(frame.get, 8);
-        store(() => outer);
+        frame.set(i64.sub(frame.get, i64.const(width)));
+        store(e.loadAt(frame.get, width));
         left.set(i64.sub(left.get, i64.const(1)));
       });
-      store(() => newFrame);
+      store(newFrame);
     });
-    const end = e.let('i64', i64.sub(stack.get, e.read(bytes)));
+    const end = e.let('i64', i64.sub(stack.get, i64.and(e.read(bytes), i64.const(0xffff))));
     e.hostAt(end, 1, 'write'); // the new top must be writable before registers change
-    e.setRegister(RBP, newFrame);
+    e.setRegister(RBP, newFrame, e.size);
     e.setRegister(RSP, end);
   },
 });
 
-export const stack: Family = { instructions: [push, pop, pushSegment, pushf, popf, leave, enter] };
+export const stack: Family = { instructions: [push, pop, pushf, popf, leave, enter] };

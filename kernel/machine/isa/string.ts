@@ -24,6 +24,7 @@ type Size = (typeof SIZES)[number];
 const LOAD = { 1: i64.load8_u, 2: i64.load16_u, 4: i64.load32_u, 8: i64.load } as const;
 const STORE = { 1: i64.store8, 2: i64.store16, 4: i64.store32, 8: i64.store } as const;
 const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
+const TRAP_FLAG = 0x100;
 
 const registerOf = (f: Emitter, number: number): Code => i64.load(f.context, CONTEXT.gpr + number * 8);
 const setRegister = (f: Emitter, number: number, value: Code): void =>
@@ -57,6 +58,12 @@ function stringHelper(operation: Operation, size: Size): Helper {
     emit(f, _context, base, mask, repeat) {
       const uses = USES[operation];
       const isDown = f.let('i64', i64.and(f.get('rflags'), i64.const(0x400)));
+      const isStepped = f.let('i32', i32.wrap_i64(i64.and(f.get('rflags'), i64.const(TRAP_FLAG))));
+      // With 67h a repeated one clears upper halves before anything else, also when the count is 0: so do Intel's CPUs
+      f.when(i32.and(i32.ne(repeat, i32.const(0)), i64.ne(mask, i64.const(-1))), () => {
+        const cleared = operation === 'movs' ? [RCX, RSI, RDI] : operation === 'stos' ? [RCX, RDI] : [RCX];
+        for (const number of cleared) setRegister(f, number, i64.and(registerOf(f, number), mask));
+      });
       const step = f.let('i64', select(i64.eqz(isDown), i64.const(size), i64.const(-size)));
       const count = f.variable('i64');
       const source = f.variable('i64');
@@ -73,7 +80,7 @@ function stringHelper(operation: Operation, size: Size): Helper {
           setRegister(f, RCX, i64.and(i64.sub(count.get, elements), mask));
         });
       };
-      // Elements before a fault leave no flags behind
+      // Elements before a fault or a single-step trap leave no flags behind
       const compares = operation === 'cmps' || operation === 'scas';
       const flagFields = [CONTEXT.flagA, CONTEXT.flagB, CONTEXT.flagResult, CONTEXT.flagKind] as const;
       const before = compares ? flagFields.map((field) => f.let('i64', i64.load(f.context, field))) : [];
@@ -119,7 +126,10 @@ function stringHelper(operation: Operation, size: Size): Helper {
           const whole = i64.div_u(bytes.get, i64.const(size));
           const elements = f.let('i64', f.call('minimum', whole, count.get));
           bytes.set(i64.mul(elements, i64.const(size)));
-          const worth = i32.and(i64.gt_u(elements, i64.const(1)), i64.eqz(isDown));
+          const worth = i32.and(
+            i32.and(i64.gt_u(elements, i64.const(1)), i64.eqz(isDown)),
+            i32.eqz(isStepped),
+          );
           f.when(worth, () => {
             const length = i32.wrap_i64(bytes.get);
             if (operation === 'stos') fillElements(f, size, targetHost.get, length);
@@ -136,6 +146,13 @@ function stringHelper(operation: Operation, size: Size): Helper {
           const equal = i64.eqz(i64.load(f.context, CONTEXT.flagResult));
           leave(i32.ne(equal, i32.eq(repeat, i32.const(1))));
         }
+        // Single-stepped, a repeated one traps behind each element but the last, before it is through
+        const isLast = i64.eqz(i64.and(registerOf(f, RCX), mask));
+        f.unlikely(i32.and(i32.ne(isStepped, i32.const(0)), i32.eqz(isLast)), () => {
+          f.emit(i32.store(f.context, i32.const(VECTOR.debug), CONTEXT.trapVector));
+          f.emit(i32.store(f.context, i32.const(0), CONTEXT.trapError));
+          giveUp();
+        });
       });
       return i32.const(0);
     },
@@ -198,20 +215,6 @@ function stringInstruction(operation: Operation, opcode: number): Instruction {
   });
 }
 
-/** ins, outs: no port is open at CPL 3. */
-const ports = instruction({
-  mnemonic: 'ins/outs',
-  source: 'SDM vol. 2, INS, OUTS',
-  forms: [
-    ['6C', '', 'b rep a32'],
-    ['6D', '', 'v rep a32'],
-    ['6E', '', 'b rep a32'],
-    ['6F', '', 'v rep a32'],
-  ],
-  missing: 'CPL 0',
-  emit: (e) => e.raise(VECTOR.generalProtection),
-});
-
 export const string: Family = {
   instructions: [
     stringInstruction('movs', 0xa4),
@@ -219,7 +222,6 @@ export const string: Family = {
     stringInstruction('stos', 0xaa),
     stringInstruction('lods', 0xac),
     stringInstruction('scas', 0xae),
-    ports,
   ],
   helpers: (['movs', 'stos', 'lods', 'scas', 'cmps'] as const).flatMap((operation) =>
     SIZES.map((size) => stringHelper(operation, size)),
