@@ -8,7 +8,7 @@ import { measure } from './measure.ts';
 import { parseOptions, usage, type BenchOptions } from './options.ts';
 import { profileText } from './profile.ts';
 import { measureStartup } from './startup.ts';
-import { groupMeans, ratiosOf, timingOf, type Contender, type Row } from './statistics.ts';
+import { byProcessorTime, groupMeans, ratiosOf, timingOf, type Contender, type Row } from './statistics.ts';
 import { columns, HEADINGS, lineOf, tableOf } from './table.ts';
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -39,24 +39,25 @@ async function compare(options: BenchOptions): Promise<number> {
   const contenders = contendersOf(options);
   const jobs = await jobsOf(options);
   if (jobs.length === 0) throw new UsageError(`--only ${options.only.join(',')}: there is no such program.`);
+  const shown = (row: Row): Row => (options.clock === 'cpu' ? byProcessorTime(row) : row);
   const before = busyness();
   const rows: Row[] = [];
   for (const job of jobs) {
     const row = measure(job, contenders, options.runs);
     rows.push(row);
-    say(columns([HEADINGS, lineOf(row)])[1] ?? '');
+    say(columns([HEADINGS, lineOf(shown(row))])[1] ?? '');
     for (const problem of row.problems) say(`(!) ${problem}`);
   }
   const after = busyness();
   const host = hostFacts();
-  print(tableOf(rows));
+  print(tableOf(rows.map(shown)));
   const percent = (100 * stolenShare(before, after)).toFixed(1);
   const averages = after.loadAverages.map((average) => average.toFixed(2)).join(' ');
   print(
     `\n${host.cpuModel}, ${host.cpuCount} CPUs; load averages ${averages}; taken by other guests of its host: ${percent} %`,
   );
   print(
-    `${host.node}; ${host.qemu ?? 'no qemu'}; medians of ${options.runs}${options.quick ? ', a tenth of the work' : ''}`,
+    `${host.node}; ${host.qemu ?? 'no qemu'}; ${options.clock === 'cpu' ? 'processor time, ' : ''}medians of ${options.runs}${options.quick ? ', a tenth of the work' : ''}`,
   );
   if (options.json !== undefined) {
     const figures = {
@@ -64,7 +65,7 @@ async function compare(options: BenchOptions): Promise<number> {
       host,
       load: { before, after },
       rows: rows.map(withFigures),
-      means: groupMeans(rows),
+      means: groupMeans(rows.map(shown)),
     };
     writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
   }

@@ -62,9 +62,10 @@ function cJob({ name, group, n, flags }: CProgram, options: BenchOptions): Job {
   };
 }
 
-function sampleOf(run: { seconds: number; cpuSeconds: number; instructions?: number }): Sample {
-  const { seconds, cpuSeconds, instructions } = run;
-  return instructions === undefined ? { seconds, cpuSeconds } : { seconds, cpuSeconds, instructions };
+function sampleOf(run: Sample): Sample {
+  const { seconds, cpuSeconds, instructions, compiled } = run;
+  if (instructions === undefined || compiled === undefined) return { seconds, cpuSeconds };
+  return { seconds, cpuSeconds, instructions, compiled };
 }
 
 const LOADER = 'lib64/ld-linux-x86-64.so.2';

@@ -9,6 +9,10 @@ const specs = {
   'no-qemu': { value: '', about: 'leave qemu out' },
   'no-native': { value: '', about: 'leave the host out' },
   'only-ringside': { value: '', about: 'leave both out' },
+  clock: {
+    value: 'wall|cpu',
+    about: 'what the table shows: time passed, or processor time where others work (default: wall)',
+  },
   compiler: { value: 'on|off', about: "Ringside's compiler tier (default: on)" },
   cpus: { value: 'N', about: "the machine's CPUs (default: 2)" },
   memory: { value: 'SIZE', about: "the machine's RAM (default: 512M)" },
@@ -26,6 +30,7 @@ export interface BenchOptions {
   readonly json: string | undefined;
   readonly qemu: boolean;
   readonly native: boolean;
+  readonly clock: 'wall' | 'cpu';
   readonly compiler: 'on' | 'off';
   readonly cpus: number;
   readonly memoryBytes: number;
@@ -55,6 +60,8 @@ export function parseOptions(line: readonly string[]): BenchOptions {
   if (mode === undefined || more.length > 0 || args.rest !== null) throw new UsageError(usage());
   const compiler = optionOf(args, 'compiler') ?? 'on';
   if (compiler !== 'on' && compiler !== 'off') throw new UsageError('--compiler: write on or off.');
+  const clock = optionOf(args, 'clock') ?? 'wall';
+  if (clock !== 'wall' && clock !== 'cpu') throw new UsageError('--clock: write wall or cpu.');
   const alone = hasOption(args, 'only-ringside');
   return {
     mode,
@@ -64,6 +71,7 @@ export function parseOptions(line: readonly string[]): BenchOptions {
     json: optionOf(args, 'json'),
     qemu: !alone && !hasOption(args, 'no-qemu'),
     native: !alone && !hasOption(args, 'no-native'),
+    clock,
     compiler,
     cpus: parseNumber(optionOf(args, 'cpus') ?? '2', 'cpus', 1, 16),
     memoryBytes: parseSize(optionOf(args, 'memory') ?? '512M', 'memory'),

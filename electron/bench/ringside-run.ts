@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { buildImage, createMachineFile } from '../../images/index.ts';
+import { compilerStatistics, configureCompiler } from '../../kernel/machine/index.ts';
 import { statsOf } from '../cli/stats.ts';
 import { readGuestFile, toGuest, writeGuestFile } from '../worker/guest-files.ts';
 import { closeMachine, openMachine, startCommand, startMachine, untilBooted, type OpenMachine } from '../worker/machine.ts'; // prettier-ignore
@@ -26,7 +27,10 @@ async function freshMachine(spec: RunSpec): Promise<OpenMachine> {
       imageManifestHash: image.manifestHash, createdAt: new Date().toISOString(),
     },
   }); // prettier-ignore
-  return openMachine(file, { pace: 'fast', wallBaseNs: WALL_BASE_NS });
+  const machine = openMachine(file, { pace: 'fast', wallBaseNs: WALL_BASE_NS });
+  const settings = { enabled: spec.compiler === 'on', now: () => performance.now() };
+  configureCompiler(machine.engine.kernel.machine, settings);
+  return machine;
 }
 
 interface Ended {
@@ -92,6 +96,7 @@ async function run(spec: RunSpec): Promise<RunAnswer> {
       );
     return {
       ...result, seconds, cpuSeconds, bootSeconds, hashes, profile: functions, profileMs: totalMs,
+      compiled: { ...compilerStatistics(machine.engine.kernel.machine) },
       virtualSeconds: (after.virtualNs - before.virtualNs) / 1e9,
       instructions: after.instructions - before.instructions,
     }; // prettier-ignore

@@ -19,6 +19,13 @@ export interface RunSpec {
   readonly profile: boolean;
 }
 
+export interface CompilerFigures {
+  readonly regions: number;
+  readonly instructions: number;
+  readonly bytes: number;
+  readonly milliseconds: number;
+}
+
 /** A function of the host's profile. */
 export interface ProfiledFunction {
   readonly name: string;
@@ -34,6 +41,8 @@ export interface RunAnswer {
   readonly virtualSeconds: number;
   /** Instructions that ran in user mode. */
   readonly instructions: number;
+  /** What the compiler did from power-on to the command's end. */
+  readonly compiled: CompilerFigures;
   /** As a shell has it: 128+n for signal n. */
   readonly exitCode: number;
   readonly stdout: string;

@@ -1,5 +1,7 @@
 // Arithmetic of the benchmark: medians of repeated runs, ratios between contenders, geometric means of groups.
 
+import type { CompilerFigures } from './spec.ts';
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -24,6 +26,7 @@ export interface Sample {
   readonly cpuSeconds: number;
   /** Instructions of the guest, kernel excluded; Ringside only. */
   readonly instructions?: number;
+  readonly compiled?: CompilerFigures;
 }
 
 /** All runs of a program on one contender: with its n, and with n = 0 where that was run. */
@@ -60,6 +63,17 @@ export interface Row {
   /** What it printed, the same on all contenders; '' when they differ or one failed. */
   readonly checksum: string;
   readonly problems: readonly string[];
+}
+
+/** The row with processor time in place of time passed. */
+export function byProcessorTime(row: Row): Row {
+  const changed = (samples: readonly Sample[]): Sample[] =>
+    samples.map((sample) => ({ ...sample, seconds: sample.cpuSeconds }));
+  const entries = Object.entries(row.samples).map(([contender, { whole, empty }]) => [
+    contender,
+    { whole: changed(whole), empty: changed(empty) },
+  ]);
+  return { ...row, samples: Object.fromEntries(entries) as Row['samples'] };
 }
 
 export interface Ratios {

@@ -48,6 +48,7 @@ export function lineOf(row: Row): string[] {
   const name = row.problems.length === 0 ? row.program : `${row.program} (!)`;
   const loop = ratiosOf(row, 'loop');
   const ringside = row.samples.ringside;
+  const hasEmpty = (ringside?.empty.length ?? 0) > 0;
   return [
     name,
     String(row.n),
@@ -57,7 +58,7 @@ export function lineOf(row: Row): string[] {
     secondsOf(row, 'ringside'),
     times(loop.ringsideToNative),
     times(loop.qemuToRingside),
-    times(ratiosOf(row, 'whole').qemuToRingside),
+    hasEmpty ? times(ratiosOf(row, 'whole').qemuToRingside) : MISSING,
     ringside === undefined ? MISSING : figure(timingOf(ringside).mips),
   ];
 }
