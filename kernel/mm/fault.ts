@@ -144,7 +144,7 @@ function resolve(kernel: Kernel, mm: Mm, vma: Vma, address: number, access: Acce
   if ((low & SWAPPED) !== 0) return fillFromSwap(kernel, mm, vma, address, pte, writes);
   if (writes && (low & PTE.write) === 0) {
     if (vma.space !== null && vma.flags.shared)
-      return makeSharedWritable(kernel, mm, vma, vma.space, address, pte, low);
+      return makeSharedWritable(kernel, vma, vma.space, address, pte, low);
     return copyOnWrite(kernel, mm, vma, address, pte, low);
   }
   // Another CPU was faster, or a TLB is behind.
@@ -221,7 +221,6 @@ function allowWrite(kernel: Kernel, space: AddressSpace, index: number): number 
 
 function makeSharedWritable(
   kernel: Kernel,
-  mm: Mm,
   vma: Vma,
   space: AddressSpace,
   address: number,
@@ -231,8 +230,7 @@ function makeSharedWritable(
   const allowed = allowWrite(kernel, space, indexIn(vma, address));
   if (failed(allowed)) return allowed;
   if (loadWord(kernel, pte) >>> 0 !== low) return 0; // reclaimed meanwhile: the fault comes again
-  storeWord(kernel, pte, entryFor(frameOf(low), vma, 'dirty'));
-  flushPage(kernel, mm, address);
+  storeWord(kernel, pte, entryFor(frameOf(low), vma, 'dirty')); // more is allowed: no TLB is wrong (SDM 3A 4.10.4.3)
   return 0;
 }
 
@@ -274,8 +272,7 @@ function copyOnWrite(
     // The last user takes the page over.
     memory.counters.pgreuse++;
     makeAnonymous(kernel, mm, frame, address);
-    writePte(kernel, pte, entryFor(frame, vma, 'dirty'), highFor(vma));
-    flushPage(kernel, mm, address);
+    writePte(kernel, pte, entryFor(frame, vma, 'dirty'), highFor(vma)); // as there, nothing to flush
     return 0;
   }
   return copyInto(kernel, mm, vma, address, pte, low, frame);

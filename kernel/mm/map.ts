@@ -10,7 +10,7 @@ import type { AddressSpace } from './address-space.ts';
 import { PG } from './memory-state.ts';
 import type { Mm, Vma, VmaFlags } from './mm.ts';
 import { frameOf, freeEmptyTables, highFor, isMapped, NO_ACCESS, visitPtes, writePte } from './page-table.ts';
-import { flushMm } from './physical.ts';
+import { flushRange } from './physical.ts';
 import { populateRange } from './populate.ts';
 import { dropReservations } from './reservation.ts';
 import { newSharedSpace } from './shared-memory.ts';
@@ -293,8 +293,10 @@ function finishProtect(
   end: number,
   result: number | Failure,
 ): number | Failure {
-  if (end > start) mergeAround(kernel, mm, start, end);
-  flushMm(kernel, mm);
+  if (end > start) {
+    mergeAround(kernel, mm, start, end);
+    flushRange(kernel, mm, start, end - PAGE_BYTES);
+  }
   return result;
 }
 

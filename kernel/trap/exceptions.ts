@@ -63,7 +63,6 @@ export function handleException(kernel: Kernel, task: Task, trap: Trap): void {
 function pageFault(kernel: Kernel, task: Task, trap: Trap): void {
   const { address, errorCode } = trap;
   kernel.trap.pageFaults++;
-  charge(kernel, 'minorFault');
   const result = handlePageFault(kernel, task, address, errorCode);
   if (result === 0 || result === BLOCKED) return;
   if (result === EIO) {

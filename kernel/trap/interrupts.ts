@@ -17,7 +17,8 @@ export const TICK_NS = 4_000_000;
 
 /** When the next timer or device interrupt comes, or Infinity. */
 export function nextEventNs(kernel: Kernel): number {
-  return Math.min(nextTimerNs(kernel), nextInterruptNs(kernel.board));
+  const timerNs = nextTimerNs(kernel);
+  return kernel.board.agenda.length === 0 ? timerNs : Math.min(timerNs, nextInterruptNs(kernel.board));
 }
 
 /** Takes every interrupt and fires every timer that is due on the running CPU. */

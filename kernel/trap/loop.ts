@@ -104,10 +104,12 @@ function runSlice(kernel: Kernel, queue: RunQueue): void {
   const length = othersBusy ? SLICE_MIN + randomBelow(kernel.random, SLICE_SPREAD) : LONE_SLICE;
   const sliceEndNs = now(kernel) + length;
   if (queue.nextTickNs <= now(kernel)) queue.nextTickNs = now(kernel) + TICK_NS;
+  const { cpuNs } = kernel.time;
   for (;;) {
     const task = queue.current;
     if (task === null) return;
-    const budget = Math.ceil(Math.min(sliceEndNs, nextEventNs(kernel), queue.nextTickNs) - now(kernel));
+    const endNs = Math.min(sliceEndNs, nextEventNs(kernel), queue.nextTickNs);
+    const budget = Math.ceil(endNs - (cpuNs[queue.cpu] ?? 0));
     if (budget <= 0) return;
     if (task.kernelThread === null) runUser(kernel, queue, task, budget);
     else runKernelThread(kernel, queue, task);

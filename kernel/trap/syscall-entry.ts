@@ -10,7 +10,8 @@ import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
 import type { ArgumentKind, SyscallDeclaration } from '../syscalls/declare.ts';
 import { syscallTable } from '../syscalls/table.ts';
-import { charge, now } from '../time/clock.ts';
+import { chargeNs } from '../time/clock.ts';
+import { costs } from '../time/costs.ts';
 import { printk } from '../trace/printk.ts';
 import { emit, isOn, tracepoint, U64 } from '../trace/tracepoint.ts';
 
@@ -28,7 +29,7 @@ export function enterSyscall(kernel: Kernel, task: Task): void {
   const { machine, cpu } = kernel;
   task.origRax = readRegister32(machine, cpu, REGISTER.rax);
   kernel.trap.syscalls++;
-  charge(kernel, 'syscallEntry');
+  chargeNs(kernel, costs.syscallEntry.ns);
   if (isOn(kernel, sysEnter)) {
     const [arg0 = 0, arg1 = 0, arg2 = 0, arg3 = 0, arg4 = 0, arg5 = 0] = ARGUMENT_REGISTERS.map((register) =>
       readRegister(machine, cpu, register),
@@ -41,11 +42,12 @@ export function enterSyscall(kernel: Kernel, task: Task): void {
 /** Runs the task's call from its registers: at entry, and again after each BLOCKED. */
 export function runSyscall(kernel: Kernel, task: Task): void {
   const number = task.origRax;
-  const startNs = now(kernel);
+  const { cpuNs } = kernel.time;
+  const startNs = cpuNs[kernel.cpu] ?? 0;
   const declaration = syscallTable[number];
   const result =
     declaration === undefined ? unknownCall(kernel, task, number) : callHandler(kernel, task, declaration);
-  count(kernel, number, now(kernel) - startNs, result);
+  count(kernel, number, (cpuNs[kernel.cpu] ?? 0) - startNs, result);
   if (result === BLOCKED) {
     task.inCall = true;
     return;
@@ -53,7 +55,7 @@ export function runSyscall(kernel: Kernel, task: Task): void {
   task.inCall = false;
   // deliverSignals turns these into EINTR or a restart; a restarted call goes on with its progress.
   if (result === ERESTARTSYS || result === ERESTARTNOHAND) task.flags.restarting = true;
-  else endCall(kernel, task);
+  else if (task.call !== null) endCall(kernel, task);
   if (task.state === 'zombie' || task.state === 'dead') return;
   if (typeof result === 'bigint') writeRegisterBig(kernel.machine, kernel.cpu, REGISTER.rax, result);
   else writeRegister(kernel.machine, kernel.cpu, REGISTER.rax, result);

@@ -80,10 +80,12 @@ export const fair: SchedulingClass<FairQueue> = {
     return best;
   },
   ran(_queue, current, ns) {
-    current.sched.vruntime += virtualNs(current, ns);
-    current.sched.sliceUsedNs += ns;
-    if (current.sched.vruntime >= current.sched.deadline && current.sched.sliceUsedNs < BASE_SLICE_NS)
-      renewDeadline(current);
+    const { sched } = current;
+    const vruntime = sched.vruntime + virtualNs(current, ns);
+    const sliceUsedNs = sched.sliceUsedNs + ns;
+    sched.vruntime = vruntime;
+    sched.sliceUsedNs = sliceUsedNs;
+    if (vruntime >= sched.deadline && sliceUsedNs < BASE_SLICE_NS) renewDeadline(current);
   },
   shouldYield(queue, current) {
     if (current.sched.sliceUsedNs < BASE_SLICE_NS) return false;
