@@ -3,8 +3,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Emulated } from '../lockstep/emulated.ts';
 import { bootEmulated, runEmulated } from '../lockstep/emulated.ts';
 import { caseFor } from '../lockstep/generate.ts';
-import { describeFailure, runLockstep } from '../lockstep/lockstep.ts';
+import { describeFailure, runLockstep } from '../lockstep/judge.ts';
 import { buildNative, removeNative, runNative } from '../lockstep/native.ts';
+import { STATE, batchOf } from '../lockstep/records.ts';
 
 const host = buildNative();
 const emulated: Emulated | undefined = host === undefined ? undefined : bootEmulated();
@@ -29,12 +30,16 @@ describe.skipIf(host === undefined)('SSE and MMX as on the real CPU', () => {
     if (entry === undefined) throw new Error(`no ${mnemonic}`);
     const tests = Array.from({ length: 400 }, (_unused, i) => caseFor(entry, i * 7919 + 1));
     const wrong: string[] = [];
-    runNative(host, tests).forEach((native, i) => {
+    runNative(host, batchOf(tests), tests.length).forEach((native, i) => {
       const test = tests[i];
       if (test === undefined) return;
       const ours = runEmulated(emulated, test);
-      if (native.trap !== ours.trap) wrong.push(`trap ${native.trap} ${ours.trap}`);
-      const [a, b] = [new DataView(native.fx.buffer), new DataView(ours.fx.buffer)];
+      const [real, emulatedTrap] = [native.state[STATE.trap], ours.state[STATE.trap]];
+      if (real !== emulatedTrap) wrong.push(`trap ${real} ${emulatedTrap}`);
+      const [a, b] = [native, ours].map(
+        ({ state }) => new DataView(state.buffer, state.byteOffset + STATE.fx * 4),
+      );
+      if (a === undefined || b === undefined) return;
       for (let at = 160; at < 416; at += 4) {
         if (a.getUint32(at, true) === b.getUint32(at, true)) continue;
         const [x, y] = [a.getFloat32(at, true), b.getFloat32(at, true)];

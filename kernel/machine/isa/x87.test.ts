@@ -9,7 +9,7 @@ import { TEST, bootTestCpu } from '../exec/test-cpu.ts';
 import { runProgram } from '../exec/test-program.ts';
 import { CONTEXT } from '../layout.ts';
 import { bootEmulated } from '../lockstep/emulated.ts';
-import { describeFailure, runLockstep } from '../lockstep/lockstep.ts';
+import { describeFailure, runLockstep } from '../lockstep/judge.ts';
 import { buildNative, removeNative } from '../lockstep/native.ts';
 import { VECTOR } from '../machine.ts';
 

@@ -1,7 +1,7 @@
 // What must be equal between the two halves of a case, and what the manual leaves undefined.
 
 import type { Case, Result } from './records.ts';
-import { PLACE } from './records.ts';
+import { STATE, TRAP_TIMEOUT, codeBase } from './records.ts';
 
 export const FLAG = { C: 1, P: 4, A: 16, Z: 64, S: 128, O: 2048, D: 1024 } as const;
 const ALL = 0x8d5;
@@ -11,6 +11,9 @@ export const UNDEFINED: Record<string, number> = {
   and: FLAG.A, or: FLAG.A, xor: FLAG.A, test: FLAG.A,
   mul: FLAG.S | FLAG.Z | FLAG.A | FLAG.P, imul: FLAG.S | FLAG.Z | FLAG.A | FLAG.P,
   div: ALL, idiv: ALL,
+  andn: FLAG.A | FLAG.P, bextr: FLAG.A | FLAG.S | FLAG.P, bzhi: FLAG.A | FLAG.P,
+  blsi: FLAG.A | FLAG.P, blsmsk: FLAG.A | FLAG.P, blsr: FLAG.A | FLAG.P,
+  lzcnt: ALL & ~(FLAG.C | FLAG.Z), tzcnt: ALL & ~(FLAG.C | FLAG.Z),
   bsf: ALL & ~FLAG.Z, bsr: ALL & ~FLAG.Z,
   bt: ALL & ~(FLAG.C | FLAG.Z), bts: ALL & ~(FLAG.C | FLAG.Z), btr: ALL & ~(FLAG.C | FLAG.Z), btc: ALL & ~(FLAG.C | FLAG.Z),
   shl: FLAG.A | FLAG.O, sal: FLAG.A | FLAG.O, shr: FLAG.A | FLAG.O, sar: FLAG.A | FLAG.O,
@@ -21,13 +24,13 @@ export const UNDEFINED: Record<string, number> = {
 /** The flags that are undefined after this case; undefined itself where the whole result is. */
 function undefinedFlags(mnemonic: string, encoding: string, test: Case): number | undefined {
   // 16-bit double shifts by more than 16 leave everything undefined
-  if (/^sh[lr]d$/.test(mnemonic) && test.code.includes(0x66)) return undefined;
+  if (/^sh[lr]d$/.test(mnemonic) && test.code.subarray(0, 4).includes(0x66)) return undefined;
   const flags = UNDEFINED[mnemonic] ?? 0;
   if (!/^(sh|sa|ro|rc)[lr]d?$/.test(mnemonic)) return flags;
   // By one, overflow is defined; by zero, nothing changes
-  let count = Number((test.gpr[1] ?? 0n) & 63n);
+  let count = (test.gpr[2] ?? 0) & 63;
   if (/^D[01] /.test(encoding)) count = 1;
-  else if (encoding.endsWith(' ib')) count = (test.code[test.code.length - 1] ?? 0) & 63;
+  else if (encoding.endsWith(' ib')) count = (test.code[test.codeLength - 1] ?? 0) & 63;
   if (count === 0) return 0;
   return count === 1 ? flags & ~FLAG.O : flags;
 }
@@ -40,12 +43,16 @@ export interface CompareOptions {
   readonly encoding: string;
 }
 
-const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
+const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
 const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']; // prettier-ignore
 
-function hexBytes(bytes: Uint8Array, from: number, length: number): string {
+/** Words as one hexadecimal number, the last of `bytes` bytes first. */
+function hexWords(state: Int32Array, word: number, bytes: number): string {
   let text = '';
-  for (let i = length - 1; i >= 0; i--) text += (bytes[from + i] ?? 0).toString(16).padStart(2, '0');
+  for (let at = 0; at < bytes; at += 4) {
+    const digits = ((state[word + (at >> 2)] ?? 0) >>> 0).toString(16).padStart(8, '0');
+    text = (bytes - at < 4 ? digits.slice(-2 * (bytes - at)) : digits) + text;
+  }
   return text;
 }
 
@@ -53,42 +60,78 @@ function hexBytes(bytes: Uint8Array, from: number, length: number): string {
 function visible(
   mnemonic: string,
   test: Case,
-  result: Result,
+  { state, changes, changeCount }: Result,
   options: CompareOptions,
 ): Map<string, string> | undefined {
   const flags = undefinedFlags(mnemonic, options.encoding, test);
   if (flags === undefined) return undefined;
   const seen = new Map<string, string>();
+  const word = (at: number): number => state[at] ?? 0;
   // Deviation: a non-canonical address through RSP or RBP raises #GP here, not #SS
-  const trap = result.trap === 12 ? 13 : result.trap;
+  const trap = word(STATE.trap) === 12 ? 13 : word(STATE.trap);
   seen.set('trap', hex(trap));
-  seen.set('rip', hex(BigInt.asUintN(64, result.rip - BigInt(PLACE.code))));
+  const offset = word(STATE.rip) - codeBase(test);
+  seen.set('rip', word(STATE.rip + 1) === 0 ? hex(offset) : hexWords(state, STATE.rip, 8));
   // Of kernel addresses the real page tables show whether there is a page
-  if ((trap === 13 || trap === 14) && result.address < 1n << 63n) seen.set('error code', hex(result.error));
+  if ((trap === 13 || trap === 14) && word(STATE.address + 1) >= 0)
+    seen.set('error code', hex(word(STATE.error)));
   // Which byte of a masked store or of a large image is named first is the implementation's choice
-  if (trap === 14 && !/^(maskmov|fxsave|fxrstor|xsave|xrstor|fnstenv|fldenv|fnsave|frstor)/.test(mnemonic))
-    seen.set('cr2', hex(result.address));
-  const undefinedTarget = (mnemonic === 'bsf' || mnemonic === 'bsr') && (result.rflags & FLAG.Z) !== 0;
-  for (let i = 0; i < 16 && !undefinedTarget; i++) seen.set(NAMES[i] ?? '', hex(result.gpr[i] ?? 0n));
-  seen.set('flags', hex(result.rflags & (ALL | FLAG.D) & ~flags));
-  const field = (what: string, at: number, bytes: number): void => {
-    seen.set(what, hexBytes(result.fx, at, bytes));
-  };
-  for (let i = 0; i < 16; i++) field(`xmm${i}`, 160 + i * 16, 16);
-  field('mxcsr', 24, 4);
+  if (
+    trap === 14 &&
+    !/^(v?p?maskmov|fxsave|fxrstor|xsave|xrstor|fnstenv|fldenv|fnsave|frstor)/.test(mnemonic)
+  )
+    seen.set('cr2', hexWords(state, STATE.address, 8));
+  const undefinedTarget = (mnemonic === 'bsf' || mnemonic === 'bsr') && (word(STATE.rflags) & FLAG.Z) !== 0;
+  for (let i = 0; i < 16 && !undefinedTarget; i++)
+    seen.set(NAMES[i] ?? '', hexWords(state, STATE.gpr + i * 2, 8));
+  seen.set('flags', hex(word(STATE.rflags) & (ALL | FLAG.D) & ~flags));
+  for (let i = 0; i < 16; i++) seen.set(`xmm${i}`, hexWords(state, STATE.fx + 40 + i * 4, 16));
+  for (let i = 0; i < 16; i++) seen.set(`ymm${i} high`, hexWords(state, STATE.ymm + i * 4, 16));
+  seen.set('mxcsr', hexWords(state, STATE.fx + 6, 4));
   // A real MMX store or maskmovq that faults has set TOP to 0 already
   if (trap === 3 || !options.mmx) {
-    for (let i = 0; i < 8; i++) field(`st${i}`, 32 + i * 16, 10);
-    field('fcw', 0, 2);
-    field('fsw', 2, 2);
-    field('ftw', 4, 1);
+    for (let i = 0; i < 8; i++) seen.set(`st${i}`, hexWords(state, STATE.fx + 8 + i * 4, 10));
+    seen.set('fcw', hex(word(STATE.fx) & 0xffff));
+    seen.set('fsw', hex(word(STATE.fx) >>> 16));
+    seen.set('ftw', hex(word(STATE.fx + 1) & 255));
   }
-  if (options.x87Pointers) field('fop fip fdp', 6, 18);
+  if (options.x87Pointers)
+    seen.set('fop fip fdp', `${hex(word(STATE.fx + 1) >>> 16)} ${hexWords(state, STATE.fx + 2, 16)}`);
   // A store of ten bytes is two, of which a real CPU may have done the first when the second faults
   if (/^f(b?stp|nsave|nstenv)$/.test(mnemonic) && trap === 14) return seen;
-  const changes = [...result.changes].map((change) => `${hex(change >>> 8)}=${hex(change & 255)}`);
-  seen.set('memory', changes.join(' '));
+  const list = [...changes.subarray(0, changeCount)].map(
+    (change) => `${hex(change >>> 8)}=${hex(change & 255)}`,
+  );
+  seen.set('memory', list.join(' '));
   return seen;
+}
+
+/** Words of the state that are looked at more closely, if at all. */
+const SPECIAL = new Set([
+  STATE.error, STATE.address, STATE.address + 1, STATE.rflags, STATE.rflags + 1, STATE.fx + 1, STATE.fx + 2, STATE.fx + 3,
+  STATE.fx + 4, STATE.fx + 5, STATE.fx + 7,
+]); // prettier-ignore
+const PLAIN = Uint8Array.from({ length: STATE.words }, (_unused, i) => i).filter((i) => !SPECIAL.has(i));
+
+/** Equal in everything that is ever compared: the usual case, found out quickly. */
+export function isEqual(mnemonic: string, native: Result, ours: Result): boolean {
+  const [real, emulated] = [native.state, ours.state];
+  for (let i = 0; i < PLAIN.length; i++) {
+    const word = PLAIN[i] ?? 0;
+    if (real[word] !== emulated[word]) return false;
+  }
+  const flags = (ALL | FLAG.D) & ~(UNDEFINED[mnemonic] ?? 0);
+  if ((((real[STATE.rflags] ?? 0) ^ (emulated[STATE.rflags] ?? 0)) & flags) !== 0) return false;
+  if ((((real[STATE.fx + 1] ?? 0) ^ (emulated[STATE.fx + 1] ?? 0)) & 255) !== 0) return false;
+  const trap = real[STATE.trap] ?? 0;
+  if (trap === 13 || trap === 14) {
+    if (real[STATE.error] !== emulated[STATE.error]) return false;
+    if (real[STATE.address] !== emulated[STATE.address]) return false;
+    if (real[STATE.address + 1] !== emulated[STATE.address + 1]) return false;
+  }
+  if (native.changeCount !== ours.changeCount) return false;
+  for (let i = 0; i < native.changeCount; i++) if (native.changes[i] !== ours.changes[i]) return false;
+  return true;
 }
 
 /** Functions whose last place is the CPU's choice, and with it whether it was rounded up (SDM 1 8.3.10). */
@@ -109,7 +152,7 @@ function isNear(mnemonic: string, test: Case, what: string, a: string, b: string
 
 /** A masked store of nothing may fault or not (SDM 2B, MASKMOVDQU). */
 const isOpen = (mnemonic: string, native: Result): boolean =>
-  mnemonic.startsWith('maskmov') && native.trap !== 3;
+  mnemonic.startsWith('maskmov') && native.state[STATE.trap] !== 3;
 
 /** The differences as lines, native first. Empty: equal. */
 export function differences(
@@ -120,16 +163,19 @@ export function differences(
   options: CompareOptions,
 ): string[] {
   // prettier-ignore
+  if (native.state[STATE.trap] === TRAP_TIMEOUT) return [];
   const real = visible(mnemonic, test, native, options);
   const emulated = visible(mnemonic, test, ours, options);
   if (real === undefined || emulated === undefined) return [];
-  if (isOpen(mnemonic, native) && ours.trap === 3) return [];
+  if (isOpen(mnemonic, native) && ours.state[STATE.trap] === 3) return [];
   const found: string[] = [];
   for (const what of new Set([...real.keys(), ...emulated.keys()])) {
     const [a, b] = [real.get(what), emulated.get(what)];
     if (APPROXIMATE.test(mnemonic) && isNear(mnemonic, test, what, a ?? '0', b ?? '0')) continue;
     if (a !== b) found.push(`${what}: real ${(a ?? '').slice(0, 200)}, ours ${(b ?? '').slice(0, 200)}`);
   }
+  if (found.length > 0)
+    found.push(`it ended with trap ${real.get('trap') ?? ''} at ${real.get('rip') ?? ''}`);
   return found;
 }
 

@@ -11,6 +11,7 @@ import type { FormCases } from './cases.ts';
 import { casesOf } from './cases.ts';
 import type { NativeHost } from './native.ts';
 import { runNative } from './native.ts';
+import { batchOf } from './records.ts';
 
 const CASES = 4;
 const SEED = 1;
@@ -25,10 +26,8 @@ const formsOf = (emulated: Emulated, family: string): FormCases[] =>
 
 export function recordVectors(host: NativeHost, emulated: Emulated, family: string): void {
   const forms = formsOf(emulated, family);
-  const results = runNative(
-    host,
-    forms.flatMap((form) => form.cases.map(({ test }) => test)),
-  );
+  const cases = forms.flatMap((form) => form.cases.map(({ test }) => test));
+  const results = runNative(host, batchOf(cases), cases.length);
   const vectors: Vectors = {};
   let next = 0;
   for (const form of forms) {

@@ -1,0 +1,175 @@
+// Runs batches of cases on the real CPU and in the tiers of the emulated one, and notes what differs. In the compiler's tier a
+// case runs three times from the same state, so that what the first pass found hot is compiled in the later ones.
+
+import { configureTier } from './tiers.ts';
+import type { Tier } from './tiers.ts';
+import { vocabularyFor, formsOf, onHost, seedOf } from './cases.ts';
+import type { CaseOptions, Form } from './cases.ts';
+import { differences, isEqual } from './compare.ts';
+import type { Emulated } from './emulated.ts';
+import { bootEmulated, runPasses } from './emulated.ts';
+import { caseFor } from './generate.ts';
+import type { NativeHost } from './native.ts';
+import { disassemble, runNative } from './native.ts';
+import { programFor } from './program.ts';
+import type { Batch, Case, Result } from './records.ts';
+import { STATE, TRAP_TIMEOUT, newBatch, newResult } from './records.ts';
+import type { CpuModel } from '../machine.ts';
+
+const BATCH = 4000;
+const COMPILER_PASSES = 3;
+
+export interface Failure {
+  readonly name: string;
+  readonly encoding: string;
+  readonly seed: number;
+  /** Makes the case again. */
+  readonly repeat: string;
+  readonly tier: Tier;
+  readonly code: Uint8Array;
+  readonly lines: readonly string[];
+}
+
+export interface Judge {
+  readonly host: NativeHost;
+  readonly tiers: readonly { readonly tier: Tier; readonly emulated: Emulated; readonly passes: number }[];
+  readonly x87Pointers: boolean;
+  readonly batch: Batch;
+  readonly waiting: { form: Omit<Form, 'entry'>; seed: number }[];
+  readonly result: Result;
+  cases: number;
+  timeouts: number;
+  failures: Failure[];
+}
+
+export function newJudge(
+  host: NativeHost,
+  tiers: Judge['tiers'],
+  x87Pointers: boolean,
+  batchSize: number = BATCH,
+): Judge {
+  // prettier-ignore
+  return {
+    host, tiers, x87Pointers, batch: newBatch(batchSize), waiting: [], result: newResult(), cases: 0, timeouts: 0, failures: [],
+  }; // prettier-ignore
+}
+
+/** One machine for each tier. */
+export function bootTiers(tiers: readonly Tier[], cpuModel: CpuModel): Judge['tiers'] {
+  return tiers.map((tier) => {
+    const emulated = bootEmulated(cpuModel);
+    configureTier(emulated.machine, tier);
+    return { tier, emulated, passes: tier === 'compiler' ? COMPILER_PASSES : 1 };
+  });
+}
+
+/** The next case to fill in; `judgeWaiting` when the batch is full. */
+export function nextCase(judge: Judge): Case {
+  if (judge.waiting.length === judge.batch.cases.length) judgeWaiting(judge);
+  const test = judge.batch.cases[judge.waiting.length];
+  if (test === undefined) throw new Error('invariant broken: a batch has room after it was judged');
+  return test;
+}
+
+export function judgeWaiting(judge: Judge): void {
+  const { waiting, host, batch, tiers, result } = judge;
+  if (waiting.length === 0) return;
+  const natives = runNative(host, batch, waiting.length);
+  if (natives.length !== waiting.length)
+    throw new Error(`${waiting.length} cases gave ${natives.length} results`);
+  waiting.forEach(({ form, seed }, i) => {
+    const [native, test] = [natives[i], batch.cases[i]];
+    if (native === undefined || test === undefined) return;
+    if (native.state[STATE.trap] === TRAP_TIMEOUT) {
+      judge.timeouts++;
+      return;
+    }
+    let executed = -1;
+    for (const { tier, emulated, passes } of tiers) {
+      let failed = false;
+      runPasses(emulated, test, passes, result, (ours, pass) => {
+        if (failed) return;
+        const lines = isEqual(form.name, native, ours) && !judge.x87Pointers
+          ? []
+          : differences(form.name, test, native, ours, { x87Pointers: judge.x87Pointers, mmx: form.mmx, encoding: form.encoding }); // prettier-ignore
+        if (executed < 0) executed = ours.executed;
+        else if (executed !== ours.executed)
+          lines.push(`instructions: ${executed} before, now ${ours.executed}`);
+        if (lines.length === 0) return;
+        failed = true;
+        if (passes > 1) lines.push(`in pass ${pass + 1}`);
+        judge.failures.push({
+          name: form.name, encoding: form.encoding, seed, tier, lines,
+          repeat: `${form.label} ${seed}`, code: test.code.slice(0, test.codeLength),
+        }); // prettier-ignore
+      });
+    }
+  });
+  judge.cases += waiting.length;
+  waiting.length = 0;
+}
+
+/** Adds `count` cases of each form from number `first` on, and programs likewise, as long as `goesOn`. */
+export interface Round {
+  readonly seed: number;
+  readonly forms: readonly Form[];
+  readonly first: number;
+  readonly count: number;
+  readonly families: readonly string[];
+  readonly vocabulary: ReturnType<typeof vocabularyFor>;
+  readonly firstProgram: number;
+  readonly programs: number;
+}
+export function runRound(judge: Judge, round: Round, goesOn: () => boolean): void {
+  for (const form of round.forms) {
+    for (let number = round.first; number < round.first + round.count; number++) {
+      const test = nextCase(judge);
+      const seed = seedOf(form.label, round.seed, number);
+      caseFor(form.entry, seed, test);
+      judge.waiting.push({ form, seed });
+    }
+    if (!goesOn()) break;
+  }
+  const label = `program ${round.families.join(',')}`;
+  for (let number = round.firstProgram; number < round.firstProgram + round.programs; number++) {
+    if (!goesOn()) break;
+    const test = nextCase(judge);
+    const seed = seedOf(label, round.seed, number);
+    const encoding = programFor(round.vocabulary, seed, test);
+    judge.waiting.push({ form: { name: 'program', encoding, label, mmx: true }, seed });
+  }
+}
+
+export interface Options extends CaseOptions {
+  /** Programs of several instructions. */
+  readonly sequences: number;
+  readonly x87Pointers: boolean;
+}
+export interface Report {
+  readonly cases: number;
+  readonly forms: number;
+  readonly failures: readonly Failure[];
+}
+
+/** For tests: some cases of each form and some programs in one machine. */
+export function runLockstep(host: NativeHost, emulated: Emulated, options: Options): Report {
+  const judge = newJudge(host, [{ tier: 'interpreter', emulated, passes: 1 }], options.x87Pointers, 1000);
+  const forms = formsOf(emulated, options).filter(({ entry }) => onHost([entry]).length > 0);
+  const { families, seed, cases, sequences } = options;
+  const vocabulary = vocabularyFor(emulated, families);
+  runRound(judge, { seed, forms, first: 0, count: cases, families, vocabulary, firstProgram: 0, programs: sequences }, () => true); // prettier-ignore
+  judgeWaiting(judge);
+  return { cases: judge.cases, forms: forms.length, failures: judge.failures };
+}
+
+export function describeFailure(host: NativeHost, failure: Failure): string {
+  const { encoding, repeat, tier, code, lines, name } = failure;
+  const bytes = [...code].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  const text = disassemble(host, code);
+  const listing = name === 'program' ? ['', ...text].join('\n      ') : `   ${text[0] ?? ''}`;
+  return [
+    `${name} [${encoding}] in the ${tier}: ${bytes}${listing}`,
+    ...lines.map((line) => `    ${line}`),
+    `    repeat: npm run lockstep -- --case '${repeat}'`,
+  ].join('\n');
+}
