@@ -75,11 +75,15 @@ async function compare(options: BenchOptions): Promise<number> {
 async function profile(options: BenchOptions): Promise<number> {
   if (options.only.length === 0) throw new UsageError('profile needs --only with the programs to look at.');
   for (const job of await jobsOf(options)) {
-    const { seconds, instructions, profile: functions, profileMs } = job.profile();
+    const { seconds, cpuSeconds, instructions, compiled, profile: functions, profileMs } = job.profile();
+    const millions = (instructions / 1e6).toFixed(1);
     print(
-      `${job.name} n=${job.n}: ${seconds.toFixed(3)} s, ${(instructions / 1e6).toFixed(1)} million instructions`,
+      `${job.name} n=${job.n}: ${seconds.toFixed(3)} s, ${cpuSeconds.toFixed(3)} s of all threads, ${millions} million instructions`,
     );
-    print(`${profileText(functions, profileMs, 25)}\n`);
+    print(
+      `compiled since power-on: ${compiled.regions} regions, ${compiled.bytes} bytes, ${compiled.milliseconds.toFixed(0)} ms\n`,
+    );
+    print(`${profileText(functions, profileMs, 15, 12)}\n`);
   }
   return 0;
 }

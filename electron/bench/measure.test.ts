@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Job } from './jobs.ts';
 import { measure } from './measure.ts';
-import { selfTimes } from './profile.ts';
+import { partTimes, selfTimes } from './profile.ts';
 import type { Contender } from './statistics.ts';
 
 const sample = { seconds: 1, cpuSeconds: 1 };
@@ -58,8 +58,25 @@ describe('a profile', () => {
       timeDeltas: [1000, 2000, 3000, 500],
     };
     expect(selfTimes(profile)).toEqual([
-      { name: 'loop', place: 'wasm', selfMs: 5.5 },
+      { name: 'loop', place: 'wasm 0001', selfMs: 5.5 },
       { name: 'step', place: 'kernel/trap/loop.ts:10', selfMs: 1 },
     ]);
+  });
+
+  it('adds up parts of the project', () => {
+    const at = (place: string, selfMs: number, name = 'f') => ({ name, place, selfMs });
+    const parts = partTimes([
+      at('wasm 1', 9),
+      at('kernel/machine/decode/decode.ts:1', 4),
+      at('kernel/machine/decode/code-cache.ts:1', 3),
+      at('wasm 2', 2),
+      at('', 1.5, '(garbage collector)'),
+      at('wasm 3', 1),
+      at('wasm 4', 0.25),
+      at('kernel/mm/fault.ts:9', 0.5),
+    ]);
+    expect(parts.map(({ part, selfMs }) => `${part} ${selfMs}`)).toEqual([
+      'wasm 1 9', 'kernel/machine/decode 7', 'wasm 2 2', '(garbage collector) 1.5', 'wasm, 2 further modules 1.25', 'kernel/mm 0.5',
+    ]); // prettier-ignore
   });
 });
