@@ -95,8 +95,14 @@ function nextBusyCpu(kernel: Kernel): RunQueue | null {
   return next;
 }
 
-const isOtherCpuBusy = (kernel: Kernel, cpu: number): boolean =>
-  kernel.sched.runQueues.some((queue) => queue.cpu !== cpu && (queue.current !== null || queue.waiting > 0));
+function isOtherCpuBusy(kernel: Kernel, cpu: number): boolean {
+  const { runQueues } = kernel.sched;
+  if (runQueues.length === 1) return false;
+  for (const queue of runQueues) {
+    if (queue.cpu !== cpu && (queue.current !== null || queue.waiting > 0)) return true;
+  }
+  return false;
+}
 
 /** Runs the current task until its slice, the next event or the task itself ends it. */
 function runSlice(kernel: Kernel, queue: RunQueue): void {

@@ -1,4 +1,11 @@
 // What entry and exit keep: counters since power-on.
+
+export interface CallCount {
+  count: number;
+  errors: number;
+  ns: number;
+}
+
 export interface TrapState {
   /** Steps of the main loop since power-on: names an instant between two slices exactly. */
   steps: number;
@@ -7,7 +14,7 @@ export interface TrapState {
   pageFaults: number;
   exceptions: number;
   /** Calls by number: how many ended, how many of them with an error, and virtual ns in the kernel. */
-  callCounts: Map<number, { count: number; errors: number; ns: number }>;
+  callCounts: Map<number, CallCount>;
   /** Numbers without a handler that a program has used: each is logged once. */
   unknownCalls: Set<number>;
 }

@@ -12,6 +12,7 @@ import type { ArgumentKind, SyscallDeclaration } from '../syscalls/declare.ts';
 import { syscallTable } from '../syscalls/table.ts';
 import { chargeNs } from '../time/clock.ts';
 import { costs } from '../time/costs.ts';
+import type { CallCount } from './state.ts';
 import { printk } from '../trace/printk.ts';
 import { emit, isOn, tracepoint, U64 } from '../trace/tracepoint.ts';
 
@@ -116,10 +117,24 @@ function unknownCall(kernel: Kernel, task: Task, number: number): number {
   return ENOSYS;
 }
 
+// The rows of the machine that counts at the moment, where an index finds them faster than a hash.
+type CallCounts = Kernel['trap']['callCounts'];
+let countedIn: CallCounts | null = null;
+const rowsByNumber: (CallCount | undefined)[] = [];
+
+function rowOf(counts: CallCounts, number: number): CallCount {
+  let row = counts.get(number);
+  if (row === undefined) counts.set(number, (row = { count: 0, errors: 0, ns: 0 }));
+  return row;
+}
+
 function count(kernel: Kernel, number: number, ns: number, result: number | bigint): void {
   const { callCounts } = kernel.trap;
-  let known = callCounts.get(number);
-  if (known === undefined) callCounts.set(number, (known = { count: 0, errors: 0, ns: 0 }));
+  if (countedIn !== callCounts) {
+    countedIn = callCounts;
+    rowsByNumber.length = 0;
+  }
+  const known = (rowsByNumber[number] ??= rowOf(callCounts, number));
   known.ns += ns;
   if (result === BLOCKED) return;
   known.count++;
