@@ -3,6 +3,7 @@
 import type { Feature, Instruction } from './isa/declare.ts';
 import { FEATURES } from './isa/declare.ts';
 import { families } from './isa/index.ts';
+import { cpuidOf } from './isa/system.ts';
 import type { CpuModel } from './machine.ts';
 
 /** What x86-64-v3 and the crypto extensions add to x86-64-v2. */
@@ -20,5 +21,6 @@ export function instructionForCpu(model: CpuModel): Instruction[] {
   const features = MODEL_FEATURES[model];
   return families
     .flatMap((family) => family.instructions)
-    .filter((declared) => declared.feature === undefined || features.includes(declared.feature));
+    .filter((declared) => declared.feature === undefined || features.includes(declared.feature))
+    .map((declared) => (declared.mnemonic === 'cpuid' ? cpuidOf(features) : declared));
 }

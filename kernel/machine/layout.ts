@@ -104,6 +104,8 @@ export const SYSTEM = {
   shadowEnd: 0x19c8, // the count of the time-stamp counter until which STI or a load of SS holds interrupts off
   pteReserved: 0x19d0, // bits that must be clear in page-table entries, as CR4 and EFER say
   random: 0x19e0, // where the generator of RDRAND and RDSEED is; random-seed.ts
+  xcr0: 0x19e8, // components of the XSAVE area that are enabled
+  xcr0Valid: 0x19f0, // those that the CPU model has
   cr4Valid: 0x19d8, // bits of CR4 that the CPU model has
   end: 0x1a00,
 } as const;

@@ -3,6 +3,7 @@
 
 import type { Machine } from './cpu.ts';
 import { contextOf } from './cpu.ts';
+import { xsaveComponents } from './isa/cpuid-leaves.ts';
 import { CONTEXT, SYSTEM } from './layout.ts';
 
 /** SDM 3A 2.5. */
@@ -42,6 +43,8 @@ export function resetSystemState(
   set(SYSTEM.cr0, BigInt(CR0.PG + (CR0.AM | CR0.WP | CR0.NE | CR0.ET | CR0.MP | CR0.PE)));
   set(SYSTEM.cr4, BigInt(cr4));
   set(SYSTEM.cr4Valid, BigInt(cr4 | CR4.TSD | CR4.PCE));
+  set(SYSTEM.xcr0, BigInt(xsaveComponents(features)));
+  set(SYSTEM.xcr0Valid, BigInt(xsaveComponents(features)));
   set(SYSTEM.efer, BigInt(EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE));
   set(SYSTEM.pteReserved, PTE_RESERVED);
   set(SYSTEM.star, STAR_OF_LINUX);

@@ -45,6 +45,7 @@ import { x87Control } from './x87-control.ts';
 import { x87Remainder } from './x87-remainder.ts';
 import { x87Transcendental } from './x87-transcendental.ts';
 import { x87Trigonometry } from './x87-trigonometry.ts';
+import { xsave } from './xsave.ts';
 
 export const families: readonly Family[] = [
   arithmetic,
@@ -90,6 +91,7 @@ export const families: readonly Family[] = [
   avxCompare,
   avxVector,
   avxMemory,
+  xsave,
 ];
 
 /** What the decoder puts where no instruction can be decoded. */

@@ -7,14 +7,14 @@ import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
 import { v128 } from '../exec/wasm-simd.ts';
-import { CONTEXT } from '../layout.ts';
+import { CONTEXT, FCW_DEFAULT } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
 import type { Family, Helper } from './declare.ts';
 import { instruction } from './declare.ts';
-import { sourceOf } from './sse-support.ts';
+import { ZERO, sourceOf } from './sse-support.ts';
 
-const MXCSR_MASK = 0xffff;
-const IMAGE = {
+export const MXCSR_MASK = 0xffff;
+export const IMAGE = {
   fcw: 0,
   fsw: 2,
   ftw: 4,
@@ -45,7 +45,7 @@ function presentTags(f: Emitter): Code {
   return bits;
 }
 
-const save: Copy = (f, host, wide) => {
+export const saveX87: Copy = (f, host, wide) => {
   const fsw = f.let('i32', f.get('fsw'));
   f.emit(i32.store16(host, f.get('fcw'), IMAGE.fcw));
   f.emit(i32.store16(host, fsw, IMAGE.fsw));
@@ -54,19 +54,35 @@ const save: Copy = (f, host, wide) => {
   const pointer = (value: Code): Code => select(wide, value, i64.and(value, i64.const(0xffff_ffff)));
   f.emit(i64.store(host, pointer(f.get('fip')), IMAGE.fip));
   f.emit(i64.store(host, pointer(f.get('fdp')), IMAGE.fdp));
-  f.emit(i32.store(host, f.get('mxcsr'), IMAGE.mxcsr));
-  f.emit(i32.store(host, i32.const(MXCSR_MASK), IMAGE.mxcsrMask));
   const top = f.let('i32', topOf(fsw));
   for (let i = 0; i < 8; i++) {
     const from = physicalAt(f, top, i);
     f.emit(i64.store(host, i64.load(from, CONTEXT.x87), IMAGE.st + i * 16));
     f.emit(i64.store(host, i64.load16_u(from, CONTEXT.x87 + 8), IMAGE.st + i * 16 + 8));
   }
-  for (let i = 0; i < 16; i++)
-    f.emit(v128.store(host, v128.load(f.context, CONTEXT.xmm + i * 16), IMAGE.xmm + i * 16));
 };
 
-const restore: Copy = (f, host, wide) => {
+export function saveMxcsr(f: Emitter, host: Code): void {
+  f.emit(i32.store(host, f.get('mxcsr'), IMAGE.mxcsr));
+  f.emit(i32.store(host, i32.const(MXCSR_MASK), IMAGE.mxcsrMask));
+}
+
+/** 16 vectors, between host addresses. */
+export function copyVectors(f: Emitter, to: Code, toOffset: number, from: Code, fromOffset: number): void {
+  for (let i = 0; i < 16; i++)
+    f.emit(v128.store(to, v128.load(from, fromOffset + i * 16), toOffset + i * 16));
+}
+export function clearVectors(f: Emitter, offset: number): void {
+  for (let i = 0; i < 16; i++) f.emit(v128.store(f.context, ZERO, offset + i * 16));
+}
+
+const save: Copy = (f, host, wide) => {
+  saveX87(f, host, wide);
+  saveMxcsr(f, host);
+  copyVectors(f, host, IMAGE.xmm, f.context, CONTEXT.xmm);
+};
+
+export const restoreX87: Copy = (f, host, wide) => {
   const fcw = f.let(
     'i32',
     i32.or(i32.and(i32.load16_u(host, IMAGE.fcw), i32.const(0x1f3f)), i32.const(0x40)),
@@ -84,7 +100,6 @@ const restore: Copy = (f, host, wide) => {
   const pointer = (offset: number): Code => select(wide, i64.load(host, offset), i64.load32_u(host, offset));
   f.set('fip', pointer(IMAGE.fip));
   f.set('fdp', pointer(IMAGE.fdp));
-  f.set('mxcsr', i32.load(host, IMAGE.mxcsr));
   const top = f.let('i32', topOf(fsw));
   const present = f.let('i32', i32.load8_u(host, IMAGE.ftw));
   const tags = f.variable('i32');
@@ -112,8 +127,23 @@ const restore: Copy = (f, host, wide) => {
     tags.set(i32.or(tags.get, i32.shl(tag, i32.shl(physical, i32.const(1)))));
   }
   f.set('ftw', tags.get);
-  for (let i = 0; i < 16; i++)
-    f.emit(v128.store(f.context, v128.load(host, IMAGE.xmm + i * 16), CONTEXT.xmm + i * 16));
+};
+
+/** As FNINIT, and registers and pointers zero. */
+export function resetX87(f: Emitter): void {
+  f.set('fcw', i32.const(FCW_DEFAULT));
+  f.set('fsw', i32.const(0));
+  f.set('ftw', i32.const(0xffff));
+  f.set('fop', i32.const(0));
+  f.set('fip', i64.const(0));
+  f.set('fdp', i64.const(0));
+  for (let i = 0; i < 8; i++) f.emit(v128.store(f.context, ZERO, CONTEXT.x87 + i * 16));
+}
+
+const restore: Copy = (f, host, wide) => {
+  restoreX87(f, host, wide);
+  f.set('mxcsr', i32.load(host, IMAGE.mxcsr));
+  copyVectors(f, f.context, CONTEXT.xmm, host, IMAGE.xmm);
 };
 
 /** (context, host address of the image, 64-bit pointers?) */

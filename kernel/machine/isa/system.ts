@@ -7,8 +7,9 @@ import type { Code } from '../exec/wasm.ts';
 import { i32, i64 } from '../exec/wasm.ts';
 import { CONTEXT, CPU_BASE, CPU_STRIDE } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
+import type { CpuidLeaf } from './cpuid-leaves.ts';
 import { cpuidLeaves } from './cpuid-leaves.ts';
-import type { Family, Instruction } from './declare.ts';
+import type { Family, Feature, Instruction } from './declare.ts';
 import { FEATURES, instruction } from './declare.ts';
 
 const [RAX, RCX, RDX, RBX] = [0, 1, 2, 3] as const;
@@ -30,15 +31,13 @@ const syscall = instruction({
 const cpuNumber = (e: InstructionEmitter): Code =>
   i32.div_u(i32.sub(e.context, i32.const(CPU_BASE)), i32.const(CPU_STRIDE));
 
-const cpuid = instruction({
-  mnemonic: 'cpuid',
-  source: 'SDM vol. 2A, CPUID',
-  forms: [['0F A2', '']],
-  emit(e) {
+const answerCpuid =
+  (leaves: readonly CpuidLeaf[]): Instruction['emit'] =>
+  (e) => {
     const leaf = e.let('i32', i32.wrap_i64(e.register(RAX)));
     const subleaf = e.let('i32', i32.wrap_i64(e.register(RCX)));
     for (const register of [RAX, RBX, RCX, RDX]) e.setRegister(register, i64.const(0));
-    for (const found of cpuidLeaves(FEATURES)) {
+    for (const found of leaves) {
       const sameLeaf = i32.eq(leaf, i32.const(found.leaf));
       const same =
         found.subleaf === undefined ? sameLeaf : i32.and(sameLeaf, i32.eq(subleaf, i32.const(found.subleaf)));
@@ -51,8 +50,16 @@ const cpuid = instruction({
         e.setRegister(RDX, constant(found.edx));
       });
     }
-  },
-});
+  };
+
+/** CPUID of a CPU with these features. */
+export const cpuidOf = (features: readonly Feature[]): Instruction =>
+  instruction({
+    mnemonic: 'cpuid',
+    source: 'SDM vol. 2A, CPUID',
+    forms: [['0F A2', '']],
+    emit: answerCpuid(cpuidLeaves(features)),
+  });
 
 /** The counter when the run began, and one tick for each instruction since. */
 function readTsc(e: InstructionEmitter): void {
@@ -248,7 +255,7 @@ const undefinedInstructions = instruction({
 export const system: Family = {
   instructions: [
     syscall,
-    cpuid,
+    cpuidOf(FEATURES),
     rdtsc,
     rdtscp,
     lahf,
