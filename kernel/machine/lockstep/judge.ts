@@ -3,7 +3,7 @@
 
 import { configureTier } from './tiers.ts';
 import type { Tier } from './tiers.ts';
-import { vocabularyFor, formsOf, onHost, seedOf } from './cases.ts';
+import { caseNamed, vocabularyFor, formsOf, onHost, seedOf } from './cases.ts';
 import type { CaseOptions, Form } from './cases.ts';
 import { differences, isEqual } from './compare.ts';
 import type { Emulated } from './emulated.ts';
@@ -11,6 +11,7 @@ import { bootEmulated, runPasses } from './emulated.ts';
 import { caseFor } from './generate.ts';
 import type { NativeHost } from './native.ts';
 import { disassemble, runNative } from './native.ts';
+import { shrink } from './shrink.ts';
 import { programFor } from './program.ts';
 import type { Batch, Case, Result } from './records.ts';
 import { STATE, TRAP_TIMEOUT, newBatch, newResult } from './records.ts';
@@ -162,14 +163,22 @@ export function runLockstep(host: NativeHost, emulated: Emulated, options: Optio
   return { cases: judge.cases, forms: forms.length, failures: judge.failures };
 }
 
-export function describeFailure(host: NativeHost, failure: Failure): string {
+const PROGRAMS_SHRUNK = 6;
+let shrunk = 0;
+
+/** A failure with what repeats it; of programs only the part that matters. */
+export function describeFailure(host: NativeHost, failure: Failure, tiers: Judge['tiers'] = []): string {
   const { encoding, repeat, tier, code, lines, name } = failure;
   const bytes = [...code].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  const text = disassemble(host, code);
-  const listing = name === 'program' ? ['', ...text].join('\n      ') : `   ${text[0] ?? ''}`;
+  const ours = tiers.find((one) => one.tier === tier);
+  const again = name === 'program' && ours !== undefined && shrunk++ < PROGRAMS_SHRUNK ? caseNamed(ours.emulated, repeat) : undefined; // prettier-ignore
+  const small =
+    again === undefined || ours === undefined ? [] : shrink(host, ours.emulated, ours.passes, again.test);
+  const text = name === 'program' ? '' : disassemble(host, code)[0];
   return [
-    `${name} [${encoding}] in the ${tier}: ${bytes}${listing}`,
+    `${name} [${encoding}] in the ${tier}: ${name === 'program' ? '' : bytes}   ${text ?? ''}`,
     ...lines.map((line) => `    ${line}`),
+    ...(small.length > 0 ? ['    made smaller:', ...small.map((line) => `      ${line}`)] : []),
     `    repeat: npm run lockstep -- --case '${repeat}'`,
   ].join('\n');
 }

@@ -20,7 +20,6 @@ import type { Failure } from './judge.ts';
 import { buildNative, removeNative } from './native.ts';
 import { copyCase } from './records.ts';
 import { keepSeeds, keptSeeds } from './seeds.ts';
-import { hasCompiler } from './tiers.ts';
 import type { Tier } from './tiers.ts';
 import { isReport } from './worker.ts';
 import type { Job } from './worker.ts';
@@ -33,7 +32,7 @@ const args = {
   seed: { type: 'string', default: '1' },
   'new-seed': { type: 'boolean', default: false },
   families: { type: 'string', default: FAMILIES.join(',') },
-  tier: { type: 'string' },
+  tier: { type: 'string', default: 'both' },
   cpu: { type: 'string', default: 'v3' },
   only: { type: 'string', default: '' },
   programs: { type: 'string' },
@@ -48,13 +47,9 @@ const args = {
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-function tiersOf(wanted: string | undefined): Tier[] | string {
-  if (wanted === 'interpreter') return ['interpreter'];
-  if (wanted === undefined) return hasCompiler() ? ['interpreter', 'compiler'] : ['interpreter'];
-  if (wanted !== 'compiler' && wanted !== 'both')
-    return `--tier is interpreter, compiler or both, not ${wanted}`;
-  if (!hasCompiler()) return 'there is no compiler tier';
-  return wanted === 'both' ? ['interpreter', 'compiler'] : ['compiler'];
+function tiersOf(wanted: string): Tier[] | undefined {
+  if (wanted === 'both') return ['interpreter', 'compiler'];
+  return wanted === 'interpreter' || wanted === 'compiler' ? [wanted] : undefined;
 }
 
 /** Without the real CPU: what it once did. */
@@ -85,7 +80,7 @@ function runNamed(job: Job, names: readonly string[], show: number): Failure[] {
     judge.waiting.push({ form: made.form, seed: made.seed });
   }
   judgeWaiting(judge);
-  for (const failure of judge.failures.slice(0, show)) say(describeFailure(host, failure));
+  for (const failure of judge.failures.slice(0, show)) say(describeFailure(host, failure, judge.tiers));
   say(`${judge.cases} cases by name, ${judge.failures.length} differ`);
   removeNative(host);
   return judge.failures;
@@ -136,8 +131,8 @@ async function main(): Promise<number> {
   const families = values.families.split(',');
   const tiers = tiersOf(values.tier);
   const cpu = values.cpu;
-  if (values.help || typeof tiers === 'string' || (cpu !== 'v2' && cpu !== 'v3')) {
-    say(typeof tiers === 'string' ? tiers : `options: ${Object.keys(args).map((name) => `--${name}`).join(' ')}`); // prettier-ignore
+  if (values.help || tiers === undefined || (cpu !== 'v2' && cpu !== 'v3')) {
+    say(`options: ${Object.keys(args).map((name) => `--${name}`).join(' ')}`); // prettier-ignore
     return 2;
   }
   const host = buildNative();

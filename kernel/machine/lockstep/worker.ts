@@ -80,7 +80,7 @@ export function work(job: Job & { readonly worker: number; readonly workers: num
       return [from, Math.floor((all * (worker + 1)) / workers) - from];
     };
     const [firstCase, count] = share(job.cases);
-    const [firstProgram, programs] = share(job.only === '.*' ? job.programs : 0);
+    const [firstProgram, programs] = share(job.programs);
     runRound(
       judge,
       { seed, forms, first: firstCase, count, families, vocabulary, firstProgram, programs },

@@ -1,0 +1,62 @@
+// Makes a program that differs smaller: instructions become NOPs as long as it still differs. What is left is printed.
+
+import { disassembleOne } from '../decode/disassemble.ts';
+import { differences } from './compare.ts';
+import type { Emulated } from './emulated.ts';
+import { runPasses } from './emulated.ts';
+import type { NativeHost } from './native.ts';
+import { runNative } from './native.ts';
+import type { Case } from './records.ts';
+import { batchOf, codeBase, newResult } from './records.ts';
+
+const NOP = 0x90;
+
+/** Lines of what differs in a program; empty: nothing. */
+function differs(host: NativeHost, emulated: Emulated, passes: number, test: Case): string[] {
+  const [native] = runNative(host, batchOf([test]), 1);
+  let found: string[] = [];
+  let executed = -1;
+  runPasses(emulated, test, passes, newResult(), (ours) => {
+    if (native === undefined || found.length > 0) return;
+    found = differences('program', test, native, ours, { x87Pointers: false, mmx: true, encoding: '' });
+    if (executed >= 0 && executed !== ours.executed)
+      found.push(`instructions: ${executed}, then ${ours.executed}`);
+    executed = ours.executed;
+  });
+  return found;
+}
+
+/** Instructions of a program from its start to its end: offset and length. */
+function instructionsOf(emulated: Emulated, test: Case): { at: number; length: number; text: string }[] {
+  const found: { at: number; length: number; text: string }[] = [];
+  const start = codeBase(test) + test.codeOffset;
+  for (let at = 0; at < test.codeLength;) {
+    const one = disassembleOne(emulated.machine.code.map, test.code, at, test.codeLength, start + at);
+    found.push({ at, length: Math.max(1, one.length), text: one.text });
+    at += Math.max(1, one.length);
+  }
+  return found;
+}
+
+/** The case's code is changed. Gives the listing of what matters and its differences. */
+export function shrink(host: NativeHost, emulated: Emulated, passes: number, test: Case): string[] {
+  let lines = differs(host, emulated, passes, test);
+  if (lines.length === 0) return ['no difference when run alone'];
+  for (const { at, length } of instructionsOf(emulated, test)) {
+    const before = test.code.slice(at, at + length);
+    if (before.every((byte) => byte === NOP || byte === 0xcc)) continue;
+    test.code.fill(NOP, at, at + length);
+    const left = differs(host, emulated, passes, test);
+    if (left.length > 0) lines = left;
+    else test.code.set(before, at);
+  }
+  const listing = instructionsOf(emulated, test)
+    .filter(({ text }) => text !== 'nop')
+    .map(({ at, length, text }) => {
+      const bytes = [...test.code.subarray(at, at + length)].map((byte) =>
+        byte.toString(16).padStart(2, '0'),
+      );
+      return `${(codeBase(test) + test.codeOffset + at).toString(16)}: ${bytes.join(' ').padEnd(30)} ${text}`;
+    });
+  return [...listing, ...lines];
+}
