@@ -4,7 +4,7 @@ import type { Machine } from './cpu.ts';
 import type { DisassembledInstruction } from './decode/disassemble.ts';
 import { disassembleOne } from './decode/disassemble.ts';
 import { families } from './isa/index.ts';
-import { CONTEXT, RAM_BASE } from './layout.ts';
+import { CONTEXT, RAM_BASE, SYSTEM } from './layout.ts';
 import { contextOf } from './cpu.ts';
 import { CONTEXT_BYTES, loadContext, saveContext } from './registers.ts';
 import { dropCaches, setPageTable, setTsc, translate } from './run.ts';
@@ -55,8 +55,9 @@ export function instructionCoverage(): InstructionCoverage[] {
     }));
 }
 
-/** A frozen CPU: its saved context, then CR3, the time-stamp counter and CPL. */
-const FROZEN_BYTES = CONTEXT_BYTES + 24;
+/** A frozen CPU: its saved context, then CR3, the time-stamp counter and the system registers. */
+const SYSTEM_AT = 16;
+const FROZEN_BYTES = CONTEXT_BYTES + SYSTEM_AT + SYSTEM.end - SYSTEM.first;
 
 export function freezeCpus(machine: Machine): Uint8Array[] {
   return Array.from({ length: machine.config.cpuCount }, (_unused, cpu) => {
@@ -67,7 +68,7 @@ export function freezeCpus(machine: Machine): Uint8Array[] {
       frozen.set(machine.bytes.subarray(context + from, context + from + length), CONTEXT_BYTES + to);
     copy(CONTEXT.cr3, 0, 8);
     copy(CONTEXT.tsc, 8, 8);
-    copy(CONTEXT.cpl, 16, 4);
+    copy(SYSTEM.first, SYSTEM_AT, SYSTEM.end - SYSTEM.first);
     return frozen;
   });
 }
@@ -80,7 +81,9 @@ export function thawCpus(machine: Machine, frozen: readonly Uint8Array[]): void 
     const wide = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
     setPageTable(machine, cpu, wide(CONTEXT_BYTES));
     setTsc(machine, cpu, wide(CONTEXT_BYTES + 8));
-    machine.view.setUint32(contextOf(cpu) + CONTEXT.cpl, view.getUint32(CONTEXT_BYTES + 16, true), true);
+    if (bytes.length < FROZEN_BYTES) return;
+    const system = bytes.subarray(CONTEXT_BYTES + SYSTEM_AT, FROZEN_BYTES);
+    machine.bytes.set(system, contextOf(cpu) + SYSTEM.first);
   });
   dropCaches(machine);
 }

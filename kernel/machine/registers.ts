@@ -6,6 +6,7 @@ import { contextOf } from './cpu.ts';
 import { ARITHMETIC_FLAGS } from './exec/flags.ts';
 import { CONTEXT, FCW_DEFAULT, MXCSR_DEFAULT } from './layout.ts';
 import type { RegisterNumber } from './machine.ts';
+import { flushTlb } from './run.ts';
 import { REGISTER } from './machine.ts';
 
 /** Bytes of a saved context. */
@@ -13,9 +14,11 @@ export const CONTEXT_BYTES = CONTEXT.savedEnd;
 /** Bits that a program can set with POPF at CPL 3, and those that read as they are: bit 1 is always set. */
 const RFLAGS_ALWAYS = 2;
 const EMPTY_TAGS = 0xffff;
-/** Linux's selectors of user code and data. */
+/** Linux's selectors of code and data. The low two bits of CS are the CPL that a context goes on with. */
 const USER_CS = 0x33;
 const USER_SS = 0x2b;
+const KERNEL_CS = 0x10;
+const KERNEL_SS = 0x18;
 
 function offsetOf(register: RegisterNumber): number {
   if (register === REGISTER.rip) return CONTEXT.rip;
@@ -82,16 +85,17 @@ export function writeRegisterBig(
   if (register === REGISTER.rflags) machine.core.setFlagBits(context, Number(value & 0xffff_ffffn));
 }
 
-/** A context as a program starts with: everything zero but control words, tags, RFLAGS, CS and SS. */
-export function newContext(): Uint8Array {
+/** A context to start with: everything zero but control words, tags, RFLAGS, CS and SS. */
+export function newContext(privilege: 'user' | 'kernel' = 'user'): Uint8Array {
   const context = new Uint8Array(CONTEXT_BYTES);
   const view = new DataView(context.buffer);
   view.setUint16(CONTEXT.fcw, FCW_DEFAULT, true);
   view.setUint16(CONTEXT.ftw, EMPTY_TAGS, true);
   view.setUint32(CONTEXT.mxcsr, MXCSR_DEFAULT, true);
   view.setUint32(CONTEXT.rflags, 0x202, true);
-  view.setUint16(CONTEXT.selectors + 2, USER_CS, true);
-  view.setUint16(CONTEXT.selectors + 4, USER_SS, true);
+  const isUser = privilege === 'user';
+  view.setUint16(CONTEXT.selectors + 2, isUser ? USER_CS : KERNEL_CS, true);
+  view.setUint16(CONTEXT.selectors + 4, isUser ? USER_SS : KERNEL_SS, true);
   return context;
 }
 
@@ -133,6 +137,15 @@ export function loadContext(machine: Machine, cpu: number, saved: Uint8Array): v
   machine.bytes.set(saved, context);
   for (let i = 0; i < KEPT.length; i++) words32[(context + (KEPT[i] ?? 0)) >> 2] = kept[i] ?? 0;
   machine.core.setFlagBits(context, words32[(context + CONTEXT.rflags) >> 2] ?? 0);
+  setPrivilege(machine, cpu, (machine.bytes[context + CONTEXT.selectors + 2] ?? 0) & 3);
+}
+
+/** CPL is that of the code segment; what TLBs hold is for one privilege. */
+function setPrivilege(machine: Machine, cpu: number, cpl: number): void {
+  const at = (contextOf(cpu) + CONTEXT.cpl) >> 2;
+  if (machine.words32[at] === cpl) return;
+  machine.words32[at] = cpl;
+  flushTlb(machine, cpu);
 }
 
 function viewOf(saved: Uint8Array): DataView {

@@ -18,7 +18,17 @@ import { clearExtents, compileAt, dropAllRegions, forgetEntries, markEntry, newC
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
-import { COMPILED, CONTEXT, EXIT, FCW_DEFAULT, MXCSR_DEFAULT, RAM_BASE, SYSTEM, TLB_BYTES, TLB_ENTRIES } from './layout.ts';
+import {
+  COMPILED,
+  CONTEXT,
+  EXIT,
+  FCW_DEFAULT,
+  MXCSR_DEFAULT,
+  RAM_BASE,
+  SYSTEM,
+  TLB_BYTES,
+  TLB_ENTRIES,
+} from './layout.ts';
 import { NOT_CANONICAL } from './mmu/walk.ts';
 import { vectorOfNotCanonical } from './stack-fault.ts';
 import type { MachineConfig, Trap, TrapKind } from './machine.ts';
@@ -298,10 +308,11 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
   const { view, core } = machine;
   const tscAt = context + CONTEXT.tsc;
   let executed = 0;
+  // TLBs are not filled then (mmu/walk.ts); once, as code on two pages needs both in the execute TLB
+  if ((view.getUint32(context + CONTEXT.rflags, true) & ALIGNMENT_CHECK) !== 0) flushTlb(machine, cpu);
   for (;;) {
     // Single step and alignment checks work from here, and cost nothing where they are off (POPF and IRET leave the loop)
     const special = view.getUint32(context + CONTEXT.rflags, true) & (TRAP_FLAG | ALIGNMENT_CHECK);
-    if ((special & ALIGNMENT_CHECK) !== 0) flushTlb(machine, cpu);
     const isStepping = (special & TRAP_FLAG) !== 0;
     const slice = Math.min(maxInstructions - executed, isStepping ? 1 : SLICE_MAX);
     const mayEnter = machine.compiler.settings.enabled && special === 0 && view.getUint32(context + CONTEXT.cpl, true) === 3; // prettier-ignore

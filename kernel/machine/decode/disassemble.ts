@@ -75,6 +75,8 @@ function operandText(entry: FormEntry, at: number, decoded: Decoded, address: nu
     case 'constant': return '1';
     case 'st': return letter === 'ST0' ? 'st0' : `st${decoded.rm}`;
     case 'segment': return ['es', 'cs', 'ss', 'ds', 'fs', 'gs'][decoded.reg] ?? '?';
+    case 'control': return `cr${decoded.reg}`;
+    case 'debug': return `dr${decoded.reg}`;
     case 'relative': return `0x${(address + decoded.length + decoded.relative).toString(16)}`;
     case 'immediate': {
       const value = BigInt.asUintN(size * 8, (BigInt(decoded.immediateHigh) << 32n) + BigInt(decoded.immediateLow >>> 0));

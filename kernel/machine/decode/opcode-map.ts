@@ -22,6 +22,8 @@ export interface FormEntry extends FormCode {
     readonly address32: boolean;
     readonly relative: boolean;
     readonly nop90: boolean;
+    /** ModRM names registers whatever mod says. */
+    readonly anyMod: boolean;
     /** Condition code of Jcc. */
     readonly branchOn: number | undefined;
     /** VEX.vvvv names an operand. */
@@ -57,8 +59,10 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     else if (operand.kind !== 'modrm') modes = 1;
   }
   const usesOperandSize =
-    operands.some(({ kind, size }) => size === 'v' || size === 'y' || (size === 'z' && kind === 'modrm')) ||
-    options.includes('v');
+    operands.some(
+      ({ kind, size, registerSize }) =>
+        [size, registerSize].includes('v') || size === 'y' || (size === 'z' && kind === 'modrm'),
+    ) || options.includes('v');
   const has = (option: string): boolean => options.includes(option);
   const row = parsed.vex !== undefined ? -1 : parsed.map === '' ? 0x70 : parsed.map === '0F' ? 0x80 : -1;
   const can: FormEntry['can'] = {
@@ -72,6 +76,7 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     address32: has('a32'),
     relative: operands.some((operand) => operand.kind === 'relative'),
     nop90: has('nop90'),
+    anyMod: has('anymod'),
     vvvv: operands.some((operand) => operand.field === 'vvvv'),
     vectorIndex: operands.find((operand) => operand.vectorIndex !== undefined)?.vectorIndex,
   };

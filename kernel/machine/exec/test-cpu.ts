@@ -10,6 +10,8 @@ import { REGISTER } from '../machine.ts';
 import { fillPhysical, load64Big, readBytes, store64, store64Big, writeBytes } from '../memory.ts';
 import { loadContext, newContext, readRegisterBig, writeRegister, writeRegisterBig } from '../registers.ts';
 import { createMachine, run, setPageTable } from '../run.ts';
+import { MODEL_FEATURES } from '../cpuid.ts';
+import { resetSystemState } from '../system-state.ts';
 
 export const TEST = { code: 0x40_0000, data: 0x50_0000, stackTop: 0x60_0000 } as const;
 type RegisterName = keyof typeof REGISTER;
@@ -66,8 +68,12 @@ function physicalOf(address: number): number {
   return place;
 }
 
-/** Code as bytes or as a hex string ('48 89 C8'). */
-export function bootTestCpu(code: readonly number[] | string, model: CpuModel = 'v2'): TestCpu {
+/** Code as bytes or as a hex string ('48 89 C8'). 'kernel' starts at CPL 0, from system registers as after power-on. */
+export function bootTestCpu(
+  code: readonly number[] | string,
+  model: CpuModel = 'v2',
+  privilege: 'user' | 'kernel' = 'user',
+): TestCpu {
   const machine = kept.get(model) ?? bootMachine(model);
   kept.set(model, machine);
   const bytes = typeof code === 'string' ? code.split(/\s+/).filter(Boolean).map((byte) => parseInt(byte, 16)) : code; // prettier-ignore
@@ -76,7 +82,8 @@ export function bootTestCpu(code: readonly number[] | string, model: CpuModel = 
   fillPhysical(machine, FRAME.data * 4096, 0, 8192);
   fillPhysical(machine, FRAME.stack * 4096, 0, 16384);
   writeBytes(machine, FRAME.code * 4096, new Uint8Array(bytes));
-  loadContext(machine, 0, newContext());
+  resetSystemState(machine.view, contextOf(0), 0, MODEL_FEATURES[model]);
+  loadContext(machine, 0, newContext(privilege));
   writeRegister(machine, 0, REGISTER.rip, TEST.code);
   writeRegister(machine, 0, REGISTER.rsp, TEST.stackTop - 4096);
   const context = contextOf(0);

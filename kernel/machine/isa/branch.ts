@@ -167,20 +167,6 @@ const int = instruction({
   },
 });
 
-const far = instruction({
-  mnemonic: 'far branch',
-  source: 'SDM vol. 2, CALL, JMP, RET, IRET',
-  forms: [
-    ['FF /3', 'M'],
-    ['FF /5', 'M', 'end'],
-    ['CA iw', 'Iw', 'end'],
-    ['CB', '', 'end'],
-    ['CF', '', 'end'],
-  ],
-  missing: 'descriptor tables: far branches and IRET give #GP',
-  emit: (e) => e.raise(VECTOR.generalProtection),
-});
-
 export const branch: Family = {
   instructions: [
     jmp,
@@ -194,6 +180,5 @@ export const branch: Family = {
     trap('int3', 'CC', VECTOR.breakpoint),
     trap('int1', 'F1', VECTOR.debug),
     int,
-    far,
   ],
 };

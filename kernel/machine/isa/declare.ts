@@ -20,6 +20,8 @@ export type OperandKind =
   | 'ymm'
   | 'mmx'
   | 'segment'
+  | 'control' // CR, DR: number in the record's reg field
+  | 'debug'
   | 'st'
   | 'memory'
   | 'immediate'
@@ -259,6 +261,8 @@ export function operandLetter(text: string, vectorBytes?: 16 | 32): OperandLette
     case 'P': return { kind: 'mmx', register: 'mmx', field: 'reg', size, aligned: false };
     case 'N': return { kind: 'mmx', register: 'mmx', field: 'rm', size, aligned: false };
     case 'S': return { ...plain, kind: 'segment', field: 'reg', size };
+    case 'C': return { ...plain, kind: 'control', field: 'reg', size };
+    case 'D': return { ...plain, kind: 'debug', field: 'reg', size };
     case 'I': return { ...plain, kind: 'immediate', size };
     case 'J': return { ...plain, kind: 'relative', size };
     default: throw new Error(`unknown operand: ${text}`);

@@ -1,16 +1,18 @@
-// System instructions: SYSCALL, CPUID, the time-stamp counter, flags as a whole, fences and hints, and what is for
-// ring 0 only, which gives #GP in user mode.
+// System instructions for everybody: SYSCALL, CPUID, the time-stamp counter, flags as a whole, fences and hints. Those of
+// the kernel are in system-control.ts, system-table.ts, system-msr.ts, system-port.ts, segment.ts and far.ts.
 
 import { ARITHMETIC_FLAGS } from '../exec/flags.ts';
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64 } from '../exec/wasm.ts';
-import { CONTEXT, CPU_BASE, CPU_STRIDE } from '../layout.ts';
+import { CONTEXT, SYSTEM } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
+import { CR4, EFER } from '../system-state.ts';
 import type { CpuidLeaf } from './cpuid-leaves.ts';
 import { cpuidLeaves } from './cpuid-leaves.ts';
 import type { Family, Feature, Instruction } from './declare.ts';
 import { FEATURES, instruction } from './declare.ts';
+import { cpuNumberOf, fieldOf, tscNow } from './system-support.ts';
 
 const [RAX, RCX, RDX, RBX] = [0, 1, 2, 3] as const;
 const R11 = 11;
@@ -21,15 +23,14 @@ const syscall = instruction({
   forms: [['0F 05', '']],
   feature: 'syscall',
   emit(e) {
+    const enabled = i32.wrap_i64(i64.and(fieldOf(e, SYSTEM.efer), i64.const(EFER.SCE)));
+    e.raiseIf(i32.eqz(enabled), VECTOR.invalidOpcode);
     const others = i64.and(e.get('rflags'), i64.const(~(ARITHMETIC_FLAGS | 0x1_0000)));
     e.setRegister(R11, i64.or(i64.or(others, i64.const(2)), i64.extend_i32_u(e.flagBits())));
     e.setRegister(RCX, e.nextRip());
     e.exit('syscall');
   },
 });
-
-const cpuNumber = (e: InstructionEmitter): Code =>
-  i32.div_u(i32.sub(e.context, i32.const(CPU_BASE)), i32.const(CPU_STRIDE));
 
 const answerCpuid =
   (leaves: readonly CpuidLeaf[]): Instruction['emit'] =>
@@ -44,7 +45,7 @@ const answerCpuid =
       e.when(same, () => {
         const constant = (value: number): Code => i64.const(value >>> 0);
         e.setRegister(RAX, constant(found.eax));
-        const apic = i64.shl(i64.extend_i32_u(cpuNumber(e)), i64.const(24));
+        const apic = i64.shl(i64.extend_i32_u(cpuNumberOf(e)), i64.const(24));
         e.setRegister(RBX, found.leaf === 1 ? i64.or(constant(found.ebx), apic) : constant(found.ebx));
         e.setRegister(RCX, constant(found.ecx));
         e.setRegister(RDX, constant(found.edx));
@@ -61,10 +62,11 @@ export const cpuidOf = (features: readonly Feature[]): Instruction =>
     emit: answerCpuid(cpuidLeaves(features)),
   });
 
-/** The counter when the run began, and one tick for each instruction since. */
+/** CR4.TSD keeps user code from the counter. */
 function readTsc(e: InstructionEmitter): void {
-  const since = i32.sub(i32.load(e.context, CONTEXT.budget), i32.load(e.context, CONTEXT.remaining));
-  const now = e.let('i64', i64.add(i64.load(e.context, CONTEXT.tsc), i64.extend_i32_u(since)));
+  const disabled = i64.ne(i64.and(fieldOf(e, SYSTEM.cr4), i64.const(CR4.TSD)), i64.const(0));
+  e.raiseIf(i32.and(disabled, i32.ne(e.get('cpl'), i32.const(0))), VECTOR.generalProtection);
+  const now = e.let('i64', tscNow(e));
   e.setRegister(RAX, now, 4);
   e.setRegister(RDX, i64.shr_u(now, i64.const(32)), 4);
 }
@@ -78,12 +80,12 @@ const rdtsc = instruction({
 
 const rdtscp = instruction({
   mnemonic: 'rdtscp',
-  source: 'SDM vol. 2B, RDTSCP; ECX as Linux sets it: the CPU number',
+  source: 'SDM vol. 2B, RDTSCP',
   forms: [['0F 01 F9', '']],
   feature: 'rdtscp',
   emit(e) {
     readTsc(e);
-    e.setRegister(RCX, i64.extend_i32_u(cpuNumber(e)));
+    e.setRegister(RCX, fieldOf(e, SYSTEM.tscAux), 4);
   },
 });
 
@@ -171,80 +173,12 @@ const clflush = instruction({
   emit: (e, line) => e.emit([e.read(line), 0x1a]),
 });
 
-const hlt = instruction({
-  mnemonic: 'hlt',
-  source: 'SDM vol. 2A, HLT',
-  forms: [['F4', '']],
-  emit(e) {
-    e.privileged();
-    e.exit('halt');
-  },
-});
-
-/** Ring 0 only; at CPL 3 #GP(0). */
-const privileged = instruction({
-  mnemonic: 'privileged',
-  source: 'SDM vol. 3A, 5.9; descriptor-table stores as with CR4.UMIP',
-  forms: [
-    ['FA', ''], // cli
-    ['FB', ''], // sti
-    ['E4 ib', 'Ib'], // in, out
-    ['E5 ib', 'Ib'],
-    ['E6 ib', 'Ib'],
-    ['E7 ib', 'Ib'],
-    ['EC', ''],
-    ['ED', ''],
-    ['EE', ''],
-    ['EF', ''],
-    ['0F 06', ''], // clts
-    ['0F 07', ''], // sysret
-    ['0F 08', ''], // invd
-    ['0F 09', ''], // wbinvd
-    ['0F 30', ''], // wrmsr
-    ['0F 32', ''], // rdmsr
-    ['0F 33', ''], // rdpmc
-    ['0F 34', ''], // sysenter
-    ['0F 35', ''], // sysexit
-    ['0F 20 /r', 'Rq'], // mov from and to control and debug registers
-    ['0F 21 /r', 'Rq'],
-    ['0F 22 /r', 'Rq'],
-    ['0F 23 /r', 'Rq'],
-    ['0F 00 /0', 'Ew'], // sldt, str, lldt, ltr
-    ['0F 00 /1', 'Ew'],
-    ['0F 00 /2', 'Ew'],
-    ['0F 00 /3', 'Ew'],
-    ['0F 01 /0', 'M'], // sgdt, sidt, lgdt, lidt, smsw, lmsw, invlpg
-    ['0F 01 /1', 'M'],
-    ['0F 01 /2', 'M'],
-    ['0F 01 /3', 'M'],
-    ['0F 01 /4', 'Ew'],
-    ['0F 01 /6', 'Ew'],
-    ['0F 01 /7', 'M'],
-    ['0F 01 F8', ''], // swapgs
-  ],
-  missing: 'CPL 0',
-  emit: (e) => e.raise(VECTOR.generalProtection),
-});
-
-/** No descriptor is accessible, so the zero flag says "no". */
-const selectorQueries = instruction({
-  mnemonic: 'lar/lsl/verr/verw',
-  source: 'SDM vol. 2, LAR, LSL, VERR/VERW',
-  forms: [
-    ['0F 02 /r', 'Gv,Ew'],
-    ['0F 03 /r', 'Gv,Ew'],
-    ['0F 00 /4', 'Ew'],
-    ['0F 00 /5', 'Ew'],
-  ],
-  writes: 'Z',
-  missing: 'descriptor tables: every selector counts as inaccessible',
-  emit: (e) => e.setFlags({ Z: i32.const(0) }),
-});
-
 const undefinedInstructions = instruction({
   mnemonic: 'ud',
-  source: 'SDM vol. 2B, UD',
+  source: 'SDM vol. 2B, UD; SYSENTER and SYSEXIT, as CPUID does not show SEP',
   forms: [
+    ['0F 34', ''],
+    ['0F 35', ''],
     ['0F 0B', ''],
     ['0F B9 /r', 'Gv,Ev'],
     ['0F FF /r', 'Gv,Ev'],
@@ -268,9 +202,6 @@ export const system: Family = {
     nop,
     fences,
     clflush,
-    hlt,
-    privileged,
-    selectorQueries,
     undefinedInstructions,
   ],
 };
