@@ -11,8 +11,8 @@ import { exactHelpers } from './sse-exact.ts';
 import { HOSTS } from './sse-host.ts';
 import type { HostFormat } from './sse-host.ts';
 import { MXCSR } from './sse-number.ts';
-import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneHelpers, nanLanes, unusualLanes, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
-import { binary, immediate, lanes, sourceOf } from './sse-support.ts';
+import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneDoubt, laneHelpers, nanLanes, scalarDoubt, unusualLanes, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
+import { ZERO, binary, immediate, lanes, sourceOf } from './sse-support.ts';
 
 type Name = 'Add' | 'Sub' | 'Mul' | 'Div';
 const HOST_OPERATION = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div' } as const;
@@ -20,26 +20,65 @@ const HOST_OPERATION = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div' } as con
 const anyOf = (...conditions: Code[]): Code => conditions.reduce((a, b) => i32.or(a, b));
 const anyLane = (...masks: Code[]): Code => v128.any_true(masks.reduce((a, b) => v128.or(a, b)));
 
-/** op(a, b) on all lanes, flags raised. */
-function packedArithmetic(e: InstructionEmitter, host: HostFormat, helper: string, a: Code, b: Code, fast: Code): Code {
+/** When is a zero as a result exact? A product or quotient of zero is, the others always are. */
+const zeroIsExact = (name: string): 'always' | 'by either' | 'by first' =>
+  name.endsWith('Mul') ? 'by either' : name.endsWith('Div') ? 'by first' : 'always';
+
+/** Lanes for which the host's result does not do: an operand is denormal, or the result is odd and no exact zero. */
+function oddLanes(host: HostFormat, name: string, operands: readonly Code[], result: Code): Code {
+  const { format, vector } = host;
+  const isZero = (x: Code): Code => vector.eq(x, ZERO);
+  const [a = ZERO, b = ZERO] = operands;
+  const rule = zeroIsExact(name);
+  const source = rule === 'by either' ? v128.or(isZero(a), isZero(b)) : isZero(a);
+  const exact = rule === 'always' ? isZero(result) : v128.and(isZero(result), source);
+  const odd = v128.andnot(unusualLanes(format, result), exact);
+  return v128.any_true(operands.reduce((any, x) => v128.or(any, denormalLanes(format, x)), odd));
+}
+function oddScalar(host: HostFormat, name: string, operands: readonly Code[], result: Code): Code {
+  const { format, scalar, bitsOf } = host;
+  const isZero = (x: Code): Code => scalar.eq(x, scalar.const(0));
+  const [a = result, b = result] = operands;
+  const rule = zeroIsExact(name);
+  const source = rule === 'by either' ? i32.or(isZero(a), isZero(b)) : isZero(a);
+  const exact = rule === 'always' ? isZero(result) : i32.and(isZero(result), source);
+  const odd = i32.and(isUnusual(format, bitsOf(result)), i32.eqz(exact));
+  return operands.reduce((any, x) => i32.or(any, isDenormal(format, bitsOf(x))), odd);
+}
+
+/** The helper's operation on all lanes of one or two vectors, flags raised; `fast` is what the host makes of it. */
+function packedArithmetic(e: InstructionEmitter, host: HostFormat, helper: string, operands: readonly Code[], fast: Code): Code {
   const { format } = host;
   const result = e.variable('v128');
   result.set(fast);
-  const odd = anyLane(denormalLanes(format, a), denormalLanes(format, b), unusualLanes(format, result.get));
-  e.when(i32.or(controlIsSlow(e), odd), () =>
-    withFlags(e, () => result.set(e.call(vectorHelper(helper, format), e.context, a, b))),
+  e.unlikely(i32.or(laneDoubt(e, format, operands, result.get), controlIsSlow(e)), () =>
+    e.when(i32.or(controlIsSlow(e), oddLanes(host, helper, operands, result.get)), () =>
+      withFlags(e, () => result.set(e.call(vectorHelper(helper, format), e.context, ...operands))),
+    ),
+  );
+  return result.get;
+} // prettier-ignore
+function scalarArithmetic(e: InstructionEmitter, host: HostFormat, helper: string, operands: readonly Code[], fast: Code): Code {
+  const result = e.variable(host.type);
+  result.set(fast);
+  e.unlikely(i32.or(scalarDoubt(e, host, operands, result.get), controlIsSlow(e)), () =>
+    e.when(i32.or(controlIsSlow(e), oddScalar(host, helper, operands, result.get)), () =>
+      withFlags(e, () =>
+        result.set(host.ofBits(e.call(`${helper}${host.format.bits}`, e.context, ...operands.map(host.wide)))),
+      ),
+    ),
   );
   return result.get;
 } // prettier-ignore
 
 function arithmetic(stem: string, opcode: string, name: Name): Instruction[] {
   return HOSTS.flatMap((host) => {
-    const { format, feature, letter } = host;
+    const { feature, letter } = host;
     const suffix = letter === 'q' ? 'd' : 's';
     const operation = HOST_OPERATION[name];
     return [
       binary(`${stem}p${suffix}`, feature, [[`${host.packed} 0F ${opcode} /r`, 'Vx,Wx']], (a, b, e) =>
-        packedArithmetic(e, host, `sse${name}`, a, b, host.vector[operation](a, b)),
+        packedArithmetic(e, host, `sse${name}`, [a, b], host.vector[operation](a, b)),
       ),
       instruction({
         mnemonic: `${stem}s${suffix}`,
@@ -49,21 +88,8 @@ function arithmetic(stem: string, opcode: string, name: Name): Instruction[] {
         emit(e, target, source) {
           const a = host.read(e, target);
           const b = host.read(e, source);
-          const result = e.variable(host.type);
-          result.set(host.scalar[operation](a, b));
-          const odd = anyOf(
-            isDenormal(format, host.bitsOf(a)),
-            isDenormal(format, host.bitsOf(b)),
-            isUnusual(format, host.bitsOf(result.get)),
-          );
-          e.when(i32.or(controlIsSlow(e), odd), () =>
-            withFlags(e, () =>
-              result.set(
-                host.ofBits(e.call(`sse${name}${format.bits}`, e.context, host.wide(a), host.wide(b))),
-              ),
-            ),
-          );
-          host.write(e, target, result.get);
+          const fast = host.scalar[operation](a, b);
+          host.write(e, target, scalarArithmetic(e, host, `sse${name}`, [a, b], fast));
         },
       }),
     ];
@@ -72,7 +98,7 @@ function arithmetic(stem: string, opcode: string, name: Name): Instruction[] {
 
 function squareRoots(): Instruction[] {
   return HOSTS.flatMap((host) => {
-    const { format, feature, letter } = host;
+    const { feature, letter } = host;
     const suffix = letter === 'q' ? 'd' : 's';
     return [
       instruction({
@@ -82,13 +108,7 @@ function squareRoots(): Instruction[] {
         forms: [[`${host.packed} 0F 51 /r`, 'Vx,Wx']],
         emit(e, target, source) {
           const a = e.read(source);
-          const result = e.variable('v128');
-          result.set(host.vector.sqrt(a));
-          const odd = anyLane(denormalLanes(format, a), unusualLanes(format, result.get));
-          e.when(i32.or(controlIsSlow(e), odd), () =>
-            withFlags(e, () => result.set(e.call(vectorHelper('sseSqrt', format), e.context, a))),
-          );
-          e.write(target, result.get);
+          e.write(target, packedArithmetic(e, host, 'sseSqrt', [a], host.vector.sqrt(a)));
         },
       }),
       instruction({
@@ -98,15 +118,7 @@ function squareRoots(): Instruction[] {
         forms: [[`${host.single} 0F 51 /r`, `V${letter},W${letter}`]],
         emit(e, target, source) {
           const a = host.read(e, source);
-          const result = e.variable(host.type);
-          result.set(host.scalar.sqrt(a));
-          const odd = anyOf(isDenormal(format, host.bitsOf(a)), isUnusual(format, host.bitsOf(result.get)));
-          e.when(i32.or(controlIsSlow(e), odd), () =>
-            withFlags(e, () =>
-              result.set(host.ofBits(e.call(`sseSqrt${format.bits}`, e.context, host.wide(a)))),
-            ),
-          );
-          host.write(e, target, result.get);
+          host.write(e, target, scalarArithmetic(e, host, 'sseSqrt', [a], host.scalar.sqrt(a)));
         },
       }),
     ];
@@ -288,7 +300,13 @@ function horizontal(stem: string, opcode: string, name: 'Add' | 'Sub'): Instruct
     return binary(`${stem}p${double ? 'd' : 's'}`, 'sse3', forms, (a, b, e) => {
       const even = e.let('v128', i8x16.shuffle(a, b, double ? EVEN_DOUBLES : EVEN_SINGLES));
       const odd = e.let('v128', i8x16.shuffle(a, b, double ? ODD_DOUBLES : ODD_SINGLES));
-      return packedArithmetic(e, host, `sse${name}`, even, odd, host.vector[HOST_OPERATION[name]](even, odd));
+      return packedArithmetic(
+        e,
+        host,
+        `sse${name}`,
+        [even, odd],
+        host.vector[HOST_OPERATION[name]](even, odd),
+      );
     });
   });
 }
@@ -300,7 +318,7 @@ function addSubtract(): Instruction[] {
     const signs = double ? v128.const(1n << 63n, 0n) : lanes(-(2 ** 31), 0, -(2 ** 31), 0);
     const forms = [[`${double ? '66' : 'F2'} 0F D0 /r`, 'Vx,Wx']] as const;
     return binary(`addsubp${double ? 'd' : 's'}`, 'sse3', forms, (a, b, e) =>
-      packedArithmetic(e, host, 'sseAddSub', a, b, host.vector.add(a, v128.xor(b, signs))),
+      packedArithmetic(e, host, 'sseAddSub', [a, b], host.vector.add(a, v128.xor(b, signs))),
     );
   });
 }

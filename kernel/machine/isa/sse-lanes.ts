@@ -6,7 +6,7 @@
 //   - the result is an ordinary number: not zero, infinite, NaN, denormal or the least binade (that excludes NaN
 //     operands, every invalid operation, division by zero, overflow and underflow).
 // Otherwise the exact helper is called. Precision is set by the first inexact operation of nearly every program, and
-// MXCSR stays so; flags are therefore exact always, and cost three integer compares per operation.
+// MXCSR stays so; flags are therefore exact always, and cost some integer operations and a branch.
 
 import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
@@ -63,6 +63,33 @@ export function unusualLanes(format: Format, vector: Code): Code {
 }
 export function nanLanes(format: Format, vector: Code): Code {
   return format.bits === 64 ? f64x2.ne(vector, vector) : f32x4.ne(vector, vector);
+}
+
+/**
+ * The test in front of those above: i32, not zero if an operand's exponent field is 0 (zeros, too) or the result's is 0, 1
+ * or all ones. One sign bit collects it all, so that usual numbers take one branch.
+ */
+export function scalarDoubt(e: Emitter, host: HostFormat, operands: readonly Code[], result: Code): Code {
+  const step = 1n << BigInt(host.format.fraction);
+  const wide = host.format.bits === 64;
+  const constant = (value: bigint): Code => (wide ? i64.const(value) : i32.const(Number(value)));
+  const { and, or, sub, add, lt_s } = wide ? i64 : i32;
+  const field = (x: Code): Code => and(host.bitsOf(x), constant(host.format.infinity));
+  const r = e.let(wide ? 'i64' : 'i32', field(result));
+  const ofResult = or(sub(r, constant(2n * step)), add(r, constant(step)));
+  return lt_s(
+    operands.reduce((any, x) => or(any, sub(field(x), constant(1n))), ofResult),
+    constant(0n),
+  );
+}
+/** The same for vectors: not zero if any lane is in doubt. */
+export function laneDoubt(e: Emitter, format: Format, operands: readonly Code[], result: Code): Code {
+  const step = 1n << BigInt(format.fraction);
+  const { sub, add, bitmask } = format.bits === 64 ? i64x2 : i32x4;
+  const field = (x: Code): Code => v128.and(x, splat(format, format.infinity));
+  const r = e.let('v128', field(result));
+  const ofResult = v128.or(sub(r, splat(format, 2n * step)), add(r, splat(format, step)));
+  return bitmask(operands.reduce((any, x) => v128.or(any, sub(field(x), splat(format, 1n))), ofResult));
 }
 
 /** Runs lane helpers and raises what they found; #XM if unmasked, before anything is written. */
