@@ -107,6 +107,7 @@ export function auditMemory(kernel: Kernel): string[] {
       );
     }
   }
+  auditOwners(kernel, wrong);
   auditLru(kernel, seen, wrong);
   auditSwap(kernel, swapUsers, wrong);
   return wrong;
@@ -129,6 +130,26 @@ function countTables(
   }
   if (used !== kernel.memory.mapCount[frame])
     wrong.push(`table ${frame}: ${used} entries, counted ${kernel.memory.mapCount[frame]}`);
+}
+
+/** The counts that are kept agree with the frames. */
+function auditOwners(kernel: Kernel, wrong: string[]): void {
+  const { frameCount, owner, ownerPages, mapCount, flags, mapped } = kernel.memory;
+  const pages = new Int32Array(ownerPages.length);
+  let anon = 0;
+  let file = 0;
+  for (let frame = 0; frame < frameCount; frame++) {
+    const whose = owner[frame] ?? 0;
+    pages[whose] = (pages[whose] ?? 0) + 1;
+    if (whose === OWNER.pageTable || (mapCount[frame] ?? 0) === 0) continue;
+    if (((flags[frame] ?? 0) & PG.anon) !== 0) anon++;
+    else file++; // prettier-ignore
+  }
+  for (const [whose, count] of pages.entries())
+    if (count !== ownerPages[whose])
+      wrong.push(`owner ${whose} has ${count} frames, counted ${ownerPages[whose]}`);
+  if (anon !== mapped.anon) wrong.push(`${anon} anonymous frames are mapped, counted ${mapped.anon}`);
+  if (file !== mapped.file) wrong.push(`${file} file frames are mapped, counted ${mapped.file}`);
 }
 
 function auditLru(kernel: Kernel, seen: Uint8Array, wrong: string[]): void {

@@ -28,6 +28,8 @@ export function startBuddy(memory: MemoryState): void {
   memory.reservedFrames = Math.min(KERNEL_IMAGE_FRAMES, memory.frameCount >> 2);
   memory.flags.fill(PG.reserved, 0, memory.reservedFrames);
   memory.owner.fill(OWNER.kernel, 0, memory.reservedFrames);
+  memory.ownerPages[OWNER.kernel] = memory.reservedFrames;
+  memory.ownerPages[OWNER.free] = memory.frameCount - memory.reservedFrames;
   memory.refCount.fill(1, 0, memory.reservedFrames);
   for (let frame = memory.reservedFrames; frame < memory.frameCount;) {
     let order = MAX_ORDER;

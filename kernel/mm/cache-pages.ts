@@ -7,6 +7,7 @@ import { emit, isOn, tracepoint, U64 } from '../trace/tracepoint.ts';
 import { addressSpaceOperations, type AddressSpace } from './address-space.ts';
 import { addToLru } from './lru.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
+import { setOwner } from './owners.ts';
 import { dropReservations } from './reservation.ts';
 
 const addToPageCache = tracepoint('filemap', 'mm_filemap_add_to_page_cache', {
@@ -63,7 +64,7 @@ export function insertPage(
   const operations = addressSpaceOperations[space.operations];
   const swapBacked = operations?.swapBacked === true ? PG.swapBacked : 0;
   memory.flags[frame] = flags | swapBacked;
-  memory.owner[frame] = OWNER[operations?.owner ?? (swapBacked === 0 ? 'file' : 'shmem')];
+  setOwner(memory, frame, 0, OWNER[operations?.owner ?? (swapBacked === 0 ? 'file' : 'shmem')]);
   if ((flags & PG.fixed) === 0) addToLru(memory, frame);
   if (isOn(kernel, addToPageCache)) emit(kernel, addToPageCache, traceOf(kernel, space, index, frame));
 }

@@ -2,6 +2,7 @@
 // memory and who may have it is decided above (buddy.ts, reservation.ts).
 import { addFirst, addLast, firstOf, freeList, unlinkFrame } from './frame-lists.ts';
 import { MAX_ORDER, OWNER, PG, type MemoryState } from './memory-state.ts';
+import { setOwner } from './owners.ts';
 
 /** Takes a free block off the lists without handing it out: for reservations. -1 when there is none. */
 export function takeBlock(memory: MemoryState, order: number): number {
@@ -40,27 +41,25 @@ export function handOut(memory: MemoryState, frame: number, order: number, owner
   if (order === 0) {
     memory.flags[frame] = 0;
     memory.refCount[frame] = 1;
-    memory.owner[frame] = owner;
   } else {
     const end = frame + (1 << order);
     memory.flags.fill(0, frame, end);
     memory.refCount.fill(1, frame, end);
-    memory.owner.fill(owner, frame, end);
   }
+  setOwner(memory, frame, order, owner);
   memory.counters.pgalloc_dma32 += 1 << order;
 }
 
 /** Puts a block on the free lists, merging it with free buddies. Does not count it. */
 export function freeBlock(memory: MemoryState, block: number, blockOrder: number): void {
-  const { flags, owner, mapping } = memory;
+  const { flags, mapping } = memory;
+  setOwner(memory, block, blockOrder, OWNER.free);
   if (blockOrder === 0) {
     flags[block] = 0;
-    owner[block] = OWNER.free;
     mapping[block] = 0;
   } else {
     const end = block + (1 << blockOrder);
     flags.fill(0, block, end);
-    owner.fill(OWNER.free, block, end);
     mapping.fill(0, block, end);
   }
   let frame = block;

@@ -79,6 +79,10 @@ export interface MemoryState {
   /** Page-table entries that map the frame; for a page-table frame the number of its entries in use. */
   mapCount: Int32Array;
   owner: Uint8Array;
+  /** How many frames each owner has (owners.ts). */
+  ownerPages: Int32Array;
+  /** Frames that page-table entries map: NR_ANON_MAPPED and NR_FILE_MAPPED. */
+  mapped: { anon: number; file: number };
   /** Order of a free block, at its first frame. */
   order: Uint8Array;
   next: Int32Array;
@@ -150,7 +154,7 @@ export function blankMemoryState(config: BootConfig): MemoryState {
   const state: MemoryState = {
     frameCount, reservedFrames: 0, managedPages: 0,
     flags: new Uint32Array(frameCount), refCount: new Int32Array(frameCount), mapCount: new Int32Array(frameCount),
-    owner: new Uint8Array(frameCount), order: new Uint8Array(frameCount),
+    owner: new Uint8Array(frameCount), ownerPages: new Int32Array(ownerNames.length), mapped: { anon: 0, file: 0 }, order: new Uint8Array(frameCount),
     next: new Int32Array(nodes), prev: new Int32Array(nodes),
     mapping: new Int32Array(frameCount), index: new Float64Array(frameCount), swapEntry: new Int32Array(frameCount),
     freeBlocks: new Int32Array(MAX_ORDER + 1), freePages: 0, keptPages: 0, lruPages: new Int32Array(LRU_COUNT),
@@ -163,6 +167,7 @@ export function blankMemoryState(config: BootConfig): MemoryState {
     swap: { areas: [], cache: new Map(), freeSlots: 0, totalSlots: 0, shadows: new Map(), hits: 0, lastEntry: -1, lastWindow: 0 },
     psi: newPsi(), leavingMm: 0, oomKills: 0, oomVictim: 0,
   }; // prettier-ignore
+  state.ownerPages[OWNER.free] = frameCount;
   for (let list = 0; list < LIST_COUNT; list++) {
     state.next[frameCount + list] = frameCount + list;
     state.prev[frameCount + list] = frameCount + list;

@@ -21,6 +21,7 @@ import { markAccessed } from './lru.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
 import { flushCpus, zeroFrame } from './physical.ts';
 import { leaveMemoryStall } from './psi.ts';
+import { setOwner } from './owners.ts';
 import { takeKeptFrame } from './reservation.ts';
 import { nextWindow, windowFor, type ReadWindow } from './read-ahead.ts';
 import { unmapEverywhere } from './rmap.ts';
@@ -123,7 +124,7 @@ function bringBack(kernel: Kernel, space: AddressSpace, index: number, entry: nu
   // It is on an LRU list already, so it moves by hand rather than through insertPage.
   memory.mapping[frame] = space.id;
   memory.index[frame] = index;
-  memory.owner[frame] = OWNER.shmem;
+  setOwner(memory, frame, 0, OWNER.shmem);
   memory.flags[frame] = (memory.flags[frame] ?? 0) | PG.dirty;
   space.pages.set(index, frame);
   space.swapped.delete(index);

@@ -4,6 +4,7 @@
 // come back. (The idea is that of FreeBSD's vm_reserv.)
 import { freeBlock, handOut, takeBlock, takeFrame } from './free-blocks.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
+import { setOwner } from './owners.ts';
 
 export interface Reservation {
   /** Kept frames bear it in memory.mapping: a frame that was used and freed may belong to another reservation now. */
@@ -92,7 +93,7 @@ function newReservation(
     const frame = takeBlock(memory, order);
     if (frame < 0) continue;
     memory.flags.fill(PG.reservation, frame, frame + (1 << order));
-    memory.owner.fill(OWNER.kept, frame, frame + (1 << order));
+    setOwner(memory, frame, order, OWNER.kept);
     const id = ++memory.lastReservationId;
     memory.mapping.fill(id, frame, frame + (1 << order));
     memory.keptPages += 1 << order;

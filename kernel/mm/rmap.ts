@@ -95,8 +95,11 @@ export function rssKind(flags: number): 'anon' | 'file' | 'shmem' {
 /** Counts one more entry that maps the frame. The entry's reference is the caller's. */
 export function addMapping(kernel: Kernel, mm: Mm, frame: number): void {
   const { memory } = kernel;
-  memory.mapCount[frame] = (memory.mapCount[frame] ?? 0) + 1;
-  mm.rss[rssKind(memory.flags[frame] ?? 0)]++;
+  const kind = rssKind(memory.flags[frame] ?? 0);
+  const users = memory.mapCount[frame] ?? 0;
+  memory.mapCount[frame] = users + 1;
+  if (users === 0) memory.mapped[kind === 'anon' ? 'anon' : 'file']++;
+  mm.rss[kind]++;
   const total = mm.rss.anon + mm.rss.file + mm.rss.shmem;
   if (total > mm.peakRssPages) mm.peakRssPages = total;
 }
@@ -104,8 +107,11 @@ export function addMapping(kernel: Kernel, mm: Mm, frame: number): void {
 /** Counts one entry less. */
 export function dropMapping(kernel: Kernel, mm: Mm, frame: number): void {
   const { memory } = kernel;
-  memory.mapCount[frame] = (memory.mapCount[frame] ?? 0) - 1;
-  mm.rss[rssKind(memory.flags[frame] ?? 0)]--;
+  const kind = rssKind(memory.flags[frame] ?? 0);
+  const users = (memory.mapCount[frame] ?? 0) - 1;
+  memory.mapCount[frame] = users;
+  if (users === 0) memory.mapped[kind === 'anon' ? 'anon' : 'file']--;
+  mm.rss[kind]--;
 }
 
 /** Makes a frame that was just allocated an anonymous page of the mm. */

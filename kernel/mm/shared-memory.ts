@@ -10,6 +10,7 @@ import {
 } from './address-space.ts';
 import { allocateFrames } from './buddy.ts';
 import { insertPage } from './cache-pages.ts';
+import { setOwner } from './owners.ts';
 import { OWNER, PG } from './memory-state.ts';
 import { finishRead, truncatePages } from './page-cache.ts';
 import { zeroFrame } from './physical.ts';
@@ -68,7 +69,7 @@ export function newKernelSpace(kernel: Kernel, pageCount: number): AddressSpace 
     if (failed(frame)) return frame;
     zeroFrame(kernel, frame);
     insertPage(kernel, space, index, frame, PG.uptodate | PG.fixed);
-    kernel.memory.owner[frame] = OWNER.kernel;
+    setOwner(kernel.memory, frame, 0, OWNER.kernel);
   }
   return space;
 }

@@ -1,42 +1,14 @@
 // What /proc and the lab show of memory: figures computed from MemoryState, in Linux's words.
 import type { Kernel } from '../state.ts';
 import { commitLimit } from './map.ts';
-import { LRU, MAX_ORDER, OWNER, ownerNames, PG, type OwnerKind } from './memory-state.ts';
+import { LRU, MAX_ORDER, OWNER, PG } from './memory-state.ts';
 import type { Mm, Vma } from './mm.ts';
+import { pagesByOwner } from './owners.ts';
 import { frameOf, isMapped, SWAPPED, visitPtes } from './page-table.ts';
 import { swapCount } from './swap.ts';
 import { loadWord } from './physical.ts';
 import { PTE } from '../machine/index.ts';
 import { dirtyLimits } from './write-back.ts';
-
-interface PageCounts {
-  readonly byOwner: Record<OwnerKind, number>;
-  readonly fileMapped: number;
-  readonly anonMapped: number;
-  readonly shmem: number;
-}
-
-/** One pass over the struct pages. */
-function countPages(kernel: Kernel): PageCounts {
-  const { memory } = kernel;
-  const counts = new Array<number>(ownerNames.length).fill(0);
-  let fileMapped = 0;
-  let anonMapped = 0;
-  let shmem = 0;
-  for (let frame = 0; frame < memory.frameCount; frame++) {
-    const owner = memory.owner[frame] ?? 0;
-    counts[owner] = (counts[owner] ?? 0) + 1;
-    if (owner === OWNER.shmem) shmem++;
-    if ((memory.mapCount[frame] ?? 0) === 0 || owner === OWNER.pageTable) continue;
-    if (((memory.flags[frame] ?? 0) & PG.anon) !== 0) anonMapped++;
-    else if (owner !== OWNER.kernel) fileMapped++; // prettier-ignore
-  }
-  const byOwner = Object.fromEntries(ownerNames.map((name, i) => [name, counts[i] ?? 0])) as Record<
-    OwnerKind,
-    number
-  >; // every owner is named
-  return { byOwner, fileMapped, anonMapped, shmem };
-}
 
 const SLAB_RECLAIMABLE = /inode_cache|dentry|buffer_head|radix_tree|extent_status/;
 
@@ -56,10 +28,10 @@ export function memoryInfo(kernel: Kernel): Record<string, number> {
   const { memory } = kernel;
   const { lruPages, swap, watermarks } = memory;
   const lru = (list: number): number => lruPages[list] ?? 0;
-  const counts = countPages(kernel);
+  const owned = pagesByOwner(memory);
   const slab = slabPages(kernel);
   const swapCached = swap.cache.size;
-  const cached = counts.byOwner.file + counts.shmem;
+  const cached = owned.file + owned.shmem;
   const fileLru = lru(LRU.activeFile) + lru(LRU.inactiveFile);
   const available =
     memory.freePages - watermarks.low + fileLru - Math.min(fileLru >> 1, watermarks.low) +
@@ -68,7 +40,7 @@ export function memoryInfo(kernel: Kernel): Record<string, number> {
     MemTotal: memory.managedPages,
     MemFree: memory.freePages,
     MemAvailable: Math.max(0, available),
-    Buffers: counts.byOwner.buffers,
+    Buffers: owned.buffers,
     Cached: cached,
     SwapCached: swapCached,
     Active: lru(LRU.activeAnon) + lru(LRU.activeFile),
@@ -83,15 +55,15 @@ export function memoryInfo(kernel: Kernel): Record<string, number> {
     SwapFree: swap.freeSlots,
     Dirty: memory.dirtyPages,
     Writeback: memory.writebackPages,
-    AnonPages: counts.anonMapped,
-    Mapped: counts.fileMapped,
-    Shmem: counts.shmem,
+    AnonPages: memory.mapped.anon,
+    Mapped: memory.mapped.file,
+    Shmem: owned.shmem,
     KReclaimable: slab.reclaimable,
     Slab: slab.reclaimable + slab.unreclaimable,
     SReclaimable: slab.reclaimable,
     SUnreclaim: slab.unreclaimable,
-    KernelStack: counts.byOwner.kernelStack,
-    PageTables: counts.byOwner.pageTable,
+    KernelStack: owned.kernelStack,
+    PageTables: owned.pageTable,
     NFS_Unstable: 0,
     Bounce: 0,
     WritebackTmp: 0,
@@ -101,7 +73,7 @@ export function memoryInfo(kernel: Kernel): Record<string, number> {
   const info: Record<string, number> = {};
   for (const [name, value] of Object.entries(pages)) info[name] = value * 4;
   info['VmallocTotal'] = 34_359_738_367;
-  info['VmallocUsed'] = counts.byOwner.module * 4;
+  info['VmallocUsed'] = owned.module * 4;
   info['VmallocChunk'] = 0;
   info['Percpu'] = 0;
   return info;
@@ -111,7 +83,7 @@ export function memoryInfo(kernel: Kernel): Record<string, number> {
 export function vmStat(kernel: Kernel): Record<string, number> {
   const { memory } = kernel;
   const lru = (list: number): number => memory.lruPages[list] ?? 0;
-  const counts = countPages(kernel);
+  const owned = pagesByOwner(memory);
   const slab = slabPages(kernel);
   const limits = dirtyLimits(memory);
   return {
@@ -130,14 +102,14 @@ export function vmStat(kernel: Kernel): Record<string, number> {
     nr_unevictable: lru(LRU.unevictable),
     nr_slab_reclaimable: slab.reclaimable,
     nr_slab_unreclaimable: slab.unreclaimable,
-    nr_anon_pages: counts.anonMapped,
-    nr_mapped: counts.fileMapped,
-    nr_file_pages: counts.byOwner.file + counts.byOwner.buffers + counts.shmem + memory.swap.cache.size,
+    nr_anon_pages: memory.mapped.anon,
+    nr_mapped: memory.mapped.file,
+    nr_file_pages: owned.file + owned.buffers + owned.shmem + memory.swap.cache.size,
     nr_dirty: memory.dirtyPages,
     nr_writeback: memory.writebackPages,
-    nr_shmem: counts.shmem,
-    nr_kernel_stack: counts.byOwner.kernelStack * 4,
-    nr_page_table_pages: counts.byOwner.pageTable,
+    nr_shmem: owned.shmem,
+    nr_kernel_stack: owned.kernelStack * 4,
+    nr_page_table_pages: owned.pageTable,
     nr_swapcached: memory.swap.cache.size,
     nr_dirty_threshold: limits.limit,
     nr_dirty_background_threshold: limits.background,

@@ -7,6 +7,7 @@ import { allocateFrames } from './buddy.ts';
 import { activatePage, addToLru } from './lru.ts';
 import { pageIoCompletions, swapBackends } from './page-io.ts';
 import { LRU, OWNER, PG, type MemoryState } from './memory-state.ts';
+import { setOwner } from './owners.ts';
 import { addToSwapCache, areaOf, removeFromSwapCache, slotOf, swapCount, swapIsFull } from './swap.ts';
 import { BAD_SLOT, SLOTS_PER_AREA } from './swap-state.ts';
 import { waitOnPage, wakePage } from './waiting.ts';
@@ -159,6 +160,6 @@ export function tryFreeSlot(kernel: Kernel, frame: number, willWrite: boolean): 
 export function takeFromSwapCache(kernel: Kernel, frame: number): void {
   const { memory } = kernel;
   memory.refCount[frame] = (memory.refCount[frame] ?? 0) + 1;
-  memory.owner[frame] = OWNER.shmem;
+  setOwner(memory, frame, 0, OWNER.shmem);
   removeFromSwapCache(kernel, frame);
 }

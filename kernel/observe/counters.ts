@@ -3,7 +3,7 @@ import type { Kernel } from '../state.ts';
 import { runnableTasks } from '../sched/load.ts';
 import { viewCpus } from './cpus.ts';
 import { viewDisks } from './disks.ts';
-import { viewMemory, viewSwap } from './memory.ts';
+import { viewMemory, viewSwapUse } from './memory.ts';
 
 export interface Counter {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Counter {
 
 export function readCounters(kernel: Kernel): Counter[] {
   const memory = viewMemory(kernel);
-  const swap = viewSwap(kernel);
+  const swap = viewSwapUse(kernel);
   const vm = kernel.memory.counters;
   const rate = (group: string, unit: string, name: string, value: number): Counter => ({
     name,

@@ -1,5 +1,7 @@
 // What holds the memory, as it stands.
-import { LRU, MAX_ORDER, OWNER, ownerNames } from '../mm/memory-state.ts';
+import { LRU, ownerNames } from '../mm/memory-state.ts';
+import { pagesByOwner } from '../mm/owners.ts';
+import { buddyInfo, memoryInfo, slabInfo } from '../mm/statistics.ts';
 import type { VmCounters } from '../mm/vmstat.ts';
 import type { Kernel } from '../state.ts';
 
@@ -35,23 +37,14 @@ export interface SlabView {
   readonly pagesPerSlab: number;
 }
 
-/** Frames by owner, indexed by the numbers of OWNER. Free frames count as free whatever they held before. */
-function framesByOwner(kernel: Kernel): number[] {
-  const counts = Array.from({ length: ownerNames.length }, () => 0);
-  for (const owner of kernel.memory.owner) counts[owner] = (counts[owner] ?? 0) + 1;
-  return counts;
-}
-
 export function viewMemory(kernel: Kernel): MemoryView {
   const { memory } = kernel;
-  const counts = framesByOwner(kernel);
-  const bytes = (...owners: readonly number[]): number =>
-    owners.reduce((sum, owner) => sum + (counts[owner] ?? 0), 0) * PAGE;
+  const owned = pagesByOwner(memory);
   const lru = (list: number): number => (memory.lruPages[list] ?? 0) * PAGE;
-  const anonymousBytes = bytes(OWNER.anon);
-  const pageCacheBytes = bytes(OWNER.file, OWNER.shmem, OWNER.buffers);
-  const slabBytes = bytes(OWNER.slab);
-  const pageTableBytes = bytes(OWNER.pageTable);
+  const anonymousBytes = owned.anon * PAGE;
+  const pageCacheBytes = (owned.file + owned.shmem + owned.buffers) * PAGE;
+  const slabBytes = owned.slab * PAGE;
+  const pageTableBytes = owned.pageTable * PAGE;
   const freeBytes = memory.freePages * PAGE;
   const totalBytes = memory.frameCount * PAGE;
   return {
@@ -61,10 +54,9 @@ export function viewMemory(kernel: Kernel): MemoryView {
     dirtyBytes: memory.dirtyPages * PAGE, writebackBytes: memory.writebackPages * PAGE,
     activeAnonymousBytes: lru(LRU.activeAnon), inactiveAnonymousBytes: lru(LRU.inactiveAnon),
     activeFileBytes: lru(LRU.activeFile), inactiveFileBytes: lru(LRU.inactiveFile),
-    buddy: [...memory.freeBlocks.subarray(0, MAX_ORDER + 1)],
-    slabs: [...memory.slabs.values()].map((cache) => ({
-      name: cache.name, objects: cache.activeObjects, objectsTotal: cache.slabs.size * cache.objectsPerSlab,
-      objectBytes: cache.objectBytes, slabs: cache.slabs.size, pagesPerSlab: 2 ** cache.order,
+    buddy: buddyInfo(kernel)[0]?.free ?? [],
+    slabs: slabInfo(kernel).map(({ name, activeObjects, objects, objectBytes, slabs, pagesPerSlab }) => ({
+      name, objects: activeObjects, objectsTotal: objects, objectBytes, slabs, pagesPerSlab,
     })),
   }; // prettier-ignore
 }
@@ -73,11 +65,15 @@ export const viewVm = (kernel: Kernel): VmCounters => kernel.memory.counters;
 
 const SWAP_CELLS = 1024;
 
+export function viewSwapUse(kernel: Kernel): { totalBytes: number; usedBytes: number } {
+  const { totalSlots, freeSlots } = kernel.memory.swap;
+  return { totalBytes: totalSlots * PAGE, usedBytes: (totalSlots - freeSlots) * PAGE };
+}
+
 /** Swap as a whole, and its slots in equal parts: 0 free to 255 all used. */
 export function viewSwap(kernel: Kernel): { totalBytes: number; usedBytes: number; map: Uint8Array } {
   const areas = kernel.memory.swap.areas.filter((area) => area !== null);
   const slots = areas.reduce((sum, area) => sum + area.slots - 1, 0);
-  const used = areas.reduce((sum, area) => sum + area.used, 0);
   const cells = Math.min(SWAP_CELLS, slots);
   const counts = new Float64Array(cells);
   let at = 0;
@@ -89,7 +85,7 @@ export function viewSwap(kernel: Kernel): { totalBytes: number; usedBytes: numbe
     }
   }
   const map = Uint8Array.from(counts, (count) => Math.min(255, Math.ceil((count * 255 * cells) / slots)));
-  return { totalBytes: slots * PAGE, usedBytes: used * PAGE, map };
+  return { ...viewSwapUse(kernel), map };
 }
 
 /** Averages and totals as they were last brought up to date. */
@@ -156,20 +152,19 @@ export function cachedFiles(
   });
 }
 
-/** The main figures of /proc/meminfo, in bytes, and every counter of /proc/vmstat. */
+/** The figures of /proc/meminfo that are memory, in bytes, and every counter of /proc/vmstat that counts events. */
 export function memoryCounters(kernel: Kernel): {
   meminfo: { name: string; bytes: number }[];
   vmstat: { name: string; value: number }[];
 } {
-  const view = viewMemory(kernel);
-  const swap = viewSwap(kernel);
-  const meminfo = [
-    ['MemTotal', kernel.memory.managedPages * PAGE], ['MemFree', view.freeBytes], ['Cached', view.pageCacheBytes], ['AnonPages', view.anonymousBytes],
-    ['Slab', view.slabBytes], ['PageTables', view.pageTableBytes], ['Dirty', view.dirtyBytes], ['Writeback', view.writebackBytes],
-    ['SwapTotal', swap.totalBytes], ['SwapFree', swap.totalBytes - swap.usedBytes],
-  ] as const; // prettier-ignore
+  const info = memoryInfo(kernel);
   return {
-    meminfo: meminfo.map(([name, bytes]) => ({ name, bytes })),
+    meminfo: MEMINFO_SHOWN.map((name) => ({ name, bytes: (info[name] ?? 0) * 1024 })),
     vmstat: Object.entries(kernel.memory.counters).map(([name, value]) => ({ name, value })),
   };
 }
+
+const MEMINFO_SHOWN = [
+  'MemTotal', 'MemFree', 'MemAvailable', 'Buffers', 'Cached', 'AnonPages', 'Slab', 'PageTables', 'Dirty', 'Writeback', 'SwapTotal',
+  'SwapFree',
+]; // prettier-ignore
