@@ -65,13 +65,14 @@ export interface Row {
   readonly problems: readonly string[];
 }
 
+export const processorTimes = (samples: readonly Sample[]): Sample[] =>
+  samples.map((sample) => ({ ...sample, seconds: sample.cpuSeconds }));
+
 /** The row with processor time in place of time passed. */
 export function byProcessorTime(row: Row): Row {
-  const changed = (samples: readonly Sample[]): Sample[] =>
-    samples.map((sample) => ({ ...sample, seconds: sample.cpuSeconds }));
   const entries = Object.entries(row.samples).map(([contender, { whole, empty }]) => [
     contender,
-    { whole: changed(whole), empty: changed(empty) },
+    { whole: processorTimes(whole), empty: processorTimes(empty) },
   ]);
   return { ...row, samples: Object.fromEntries(entries) as Row['samples'] };
 }
