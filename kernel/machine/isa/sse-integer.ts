@@ -7,7 +7,7 @@ import { i16x8, i32x4, i64x2, i8x16, v128 } from '../exec/wasm-simd.ts';
 import type { Family, Feature, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
 import type { Binary, Unary } from './sse-support.ts';
-import { ZERO, atMost, binary, bytesDown, bytesUp, immediate, lanes, readVector, sourceOf, unary, writeVector } from './sse-support.ts'; // prettier-ignore
+import { ZERO, atMost, binary, bytesDown, bytesUp, immediate, knownImmediate, lanes, readVector, sourceOf, unary, writeVector } from './sse-support.ts'; // prettier-ignore
 
 /** `0F xx`, in MMX since `mmxFeature` and in XMM since SSE2. */
 function both(mnemonic: string, opcode: string, op: Binary, mmxFeature: Feature = 'mmx'): Instruction[] {
@@ -77,6 +77,12 @@ function shifted(lane: Lane, kind: 'shl' | 'shr_u' | 'shr_s', value: Code, count
   return select(i64.lt_u(count, i64.const(bits)), lane[kind](value, i32.wrap_i64(count)), ZERO);
 }
 
+/** By a count that is known. */
+function shiftedBy(lane: Lane, kind: 'shl' | 'shr_u' | 'shr_s', value: Code, count: number): Code {
+  if (kind !== 'shr_s' && count >= lane.bits) return ZERO;
+  return lane[kind](value, i32.const(Math.min(count, lane.bits - 1)));
+}
+
 function shift(mnemonic: string, lane: Lane, kind: 'shl' | 'shr_u' | 'shr_s', opcode: string, immediateForm: string): Instruction[] {
   const make = (feature: Feature, prefix: string, registers: string, shiftRegister: string): Instruction =>
     instruction({
@@ -86,6 +92,8 @@ function shift(mnemonic: string, lane: Lane, kind: 'shl' | 'shr_u' | 'shr_s', op
       forms: [[`${prefix} 0F ${opcode} /r`, registers], [`${prefix} 0F ${immediateForm} ib`, `${shiftRegister},Ib`]],
       emit(e, target, source) {
         const value = readVector(e, target);
+        const known = source.kind === 'immediate' ? knownImmediate(e, source) : undefined;
+        if (known !== undefined) return writeVector(e, target, shiftedBy(lane, kind, value, known));
         const count = source.kind === 'immediate' ? e.read(source) : e.readI64(source);
         writeVector(e, target, shifted(lane, kind, value, count));
       },
@@ -100,6 +108,15 @@ function byteShift(mnemonic: string, digit: number, move: (vector: Code, count: 
     feature: 'sse2',
     forms: [[`66 0F 73 /${digit} ib`, 'Ux,Ib']],
     emit(e, target, source) {
+      const known = knownImmediate(e, source);
+      if (known !== undefined) {
+        // Bytes of the vector (0 to 15) among zeros (16 to 31)
+        const from = digit === 7 ? -Math.min(known, 16) : Math.min(known, 16);
+        const places = Array.from({ length: 16 }, (_unused, i) =>
+          i + from < 0 || i + from > 15 ? 16 : i + from,
+        );
+        return e.write(target, i8x16.shuffle(e.read(target), ZERO, places));
+      }
       const count = e.let('i32', atMost(immediate(e, source), 16));
       e.write(target, move(e.read(target), count));
     },

@@ -9,9 +9,27 @@ import { CONTEXT } from '../layout.ts';
 import type { Family, Feature, Form, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
 import type { Binary } from './sse-support.ts';
-import { BYTE_NUMBERS, ZERO, atMost, binary, bytesDown, dwordSelection, immediate, laneMask, lanes, oneLane, onlyLow, readVector, sourceOf, wordSelection, writeVector } from './sse-support.ts'; // prettier-ignore
+import { BYTE_NUMBERS, ZERO, atMost, binary, bytesDown, dwordSelection, immediate, knownImmediate, laneMask, lanes, oneLane, onlyLow, readVector, sourceOf, wordSelection, writeVector } from './sse-support.ts'; // prettier-ignore
 
 type Selecting = (a: Code, b: Code, imm: Code, e: InstructionEmitter) => Code;
+
+/** What an imm8 that is known selects: bytes of the target (0 to 15) and of the source (16 to 31); undefined: nothing so simple. */
+type Places = (imm: number) => readonly number[] | undefined;
+const field = (imm: number, number: number): number => (imm >> (2 * number)) & 3;
+/** Places of lanes of so many bytes; `lane(i)` is the number of the first byte of lane i. */
+function placesOf(bytes: number, lane: (i: number) => number): number[] {
+  return Array.from({ length: 16 }, (_unused, i) => lane(Math.floor(i / bytes)) + (i % bytes));
+}
+const blended = (bytes: number): Places => (imm) =>
+  placesOf(bytes, (i) => i * bytes + (((imm >> i) & 1) !== 0 ? 16 : 0)); // prettier-ignore
+const KNOWN: Readonly<Record<'pshufd' | 'pshuflw' | 'pshufhw' | 'shufps' | 'shufpd' | 'palignr', Places>> = {
+  pshufd: (imm) => placesOf(4, (i) => 16 + 4 * field(imm, i)),
+  pshuflw: (imm) => placesOf(2, (i) => 16 + (i < 4 ? 2 * field(imm, i) : 2 * i)),
+  pshufhw: (imm) => placesOf(2, (i) => 16 + (i < 4 ? 2 * i : 8 + 2 * field(imm, i - 4))),
+  shufps: (imm) => placesOf(4, (i) => 4 * field(imm, i) + (i < 2 ? 0 : 16)),
+  shufpd: (imm) => placesOf(8, (i) => 8 * ((imm >> i) & 1) + (i < 1 ? 0 : 16)),
+  palignr: (imm) => (imm > 16 ? undefined : placesOf(1, (i) => (i + imm < 16 ? 16 + i + imm : i + imm - 16))),
+};
 
 /** target = op(target, source, imm8). */
 export function selecting(
@@ -19,6 +37,7 @@ export function selecting(
   feature: Feature,
   forms: readonly Form[],
   op: Selecting,
+  places?: Places,
 ): Instruction {
   return instruction({
     mnemonic,
@@ -29,7 +48,10 @@ export function selecting(
       if (selection === undefined) return;
       const a = readVector(e, target);
       const b = readVector(e, source);
-      writeVector(e, target, op(a, b, immediate(e, selection), e));
+      const known = knownImmediate(e, selection);
+      const lanesKnown = known === undefined ? undefined : places?.(known);
+      if (lanesKnown !== undefined) writeVector(e, target, i8x16.shuffle(a, b, lanesKnown));
+      else writeVector(e, target, op(a, b, immediate(e, selection), e));
     },
   });
 }
@@ -98,7 +120,7 @@ function extend(mnemonic: string, opcode: string, memory: string, op: (a: Code) 
   });
 }
 
-function insert(mnemonic: string, feature: Feature, forms: readonly Form[], op: (vector: Code, value: Code, imm: Code, operand: Operand) => Code): Instruction {
+function insert(mnemonic: string, feature: Feature, forms: readonly Form[], op: (vector: Code, value: Code, imm: Code, operand: Operand) => Code, atLane?: (vector: Code, value: Code, imm: number, operand: Operand) => Code): Instruction {
   return instruction({
     mnemonic,
     source: sourceOf(mnemonic),
@@ -107,11 +129,22 @@ function insert(mnemonic: string, feature: Feature, forms: readonly Form[], op: 
     emit(e, target, source, place) {
       if (place === undefined) return;
       const vector = readVector(e, target);
-      writeVector(e, target, op(vector, e.read(source), immediate(e, place), source));
+      const value = e.read(source);
+      const known = knownImmediate(e, place);
+      if (known !== undefined && atLane !== undefined) writeVector(e, target, atLane(vector, value, known, source));
+      else writeVector(e, target, op(vector, value, immediate(e, place), source));
     },
   });
 } // prettier-ignore
 const low = (imm: Code, mask: number): Code => i32.and(imm, i32.const(mask));
+
+/** A lane by its number, zero-extended. */
+function laneValue(vector: Code, bytes: number, number: number): Code {
+  if (bytes === 8) return i64x2.extract_lane(vector, number & 1);
+  if (bytes === 4) return i64.extend_i32_u(i32x4.extract_lane(vector, number & 3));
+  if (bytes === 2) return i64.extend_i32_u(i16x8.extract_lane_u(vector, number & 7));
+  return i64.extend_i32_u(i8x16.extract_lane_u(vector, number & 15));
+}
 
 /** Writes lane number imm8 of the source, zero-extended. */
 function extract(
@@ -129,6 +162,9 @@ function extract(
       if (place === undefined) return;
       const bytes = laneBytes ?? target.size;
       const vectorBytes = source.letter.startsWith('N') ? 8 : 16;
+      const known = knownImmediate(e, place);
+      if (known !== undefined && vectorBytes === 16)
+        return e.write(target, laneValue(e.read(source), bytes, known));
       const number = low(immediate(e, place), vectorBytes / bytes - 1);
       const moved = bytesDown(readVector(e, source), i32.mul(number, i32.const(bytes)));
       const value = i64x2.extract_lane(moved, 0);
@@ -199,23 +235,23 @@ export const sseShuffle: Family = {
 
     binary('pshufb', 'ssse3', [['66 0F 38 00 /r', 'Vx,Wx']], shuffleBytes(0x8f)),
     binary('pshufb', 'ssse3', [['NP 0F 38 00 /r', 'Pq,Qq']], shuffleBytes(0x87)),
-    selecting('pshufd', 'sse2', [['66 0F 70 /r ib', 'Vx,Wx,Ib']], (_a, b, imm, e) => i8x16.swizzle(b, dwordSelection(e, imm))),
-    selecting('pshuflw', 'sse2', [['F2 0F 70 /r ib', 'Vx,Wx,Ib']], (_a, b, imm) => i8x16.swizzle(b, wordPlaces(imm, false))),
-    selecting('pshufhw', 'sse2', [['F3 0F 70 /r ib', 'Vx,Wx,Ib']], (_a, b, imm) => i8x16.swizzle(b, wordPlaces(imm, true))),
+    selecting('pshufd', 'sse2', [['66 0F 70 /r ib', 'Vx,Wx,Ib']], (_a, b, imm, e) => i8x16.swizzle(b, dwordSelection(e, imm)), KNOWN.pshufd),
+    selecting('pshuflw', 'sse2', [['F2 0F 70 /r ib', 'Vx,Wx,Ib']], (_a, b, imm) => i8x16.swizzle(b, wordPlaces(imm, false)), KNOWN.pshuflw),
+    selecting('pshufhw', 'sse2', [['F3 0F 70 /r ib', 'Vx,Wx,Ib']], (_a, b, imm) => i8x16.swizzle(b, wordPlaces(imm, true)), KNOWN.pshufhw),
     selecting('pshufw', 'sse', [['NP 0F 70 /r ib', 'Pq,Qq,Ib']], (_a, b, imm) => i8x16.swizzle(b, wordSelection(imm, 0))),
     selecting('shufps', 'sse', [['NP 0F C6 /r ib', 'Vx,Wx,Ib']], (a, b, imm, e) => {
       const places = dwordSelection(e, imm);
       return i8x16.shuffle(i8x16.swizzle(a, places), i8x16.swizzle(b, places),
         [0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31]);
-    }),
+    }, KNOWN.shufps),
     selecting('shufpd', 'sse2', [['66 0F C6 /r ib', 'Vx,Wx,Ib']], (a, b, imm) =>
-      v128.bitselect(i8x16.shuffle(a, b, interleave(8, 8)), i8x16.shuffle(a, b, interleave(8, 0)), laneMask(imm, 8))),
-    selecting('palignr', 'ssse3', [['66 0F 3A 0F /r ib', 'Vx,Wx,Ib']], alignRight),
+      v128.bitselect(i8x16.shuffle(a, b, interleave(8, 8)), i8x16.shuffle(a, b, interleave(8, 0)), laneMask(imm, 8)), KNOWN.shufpd),
+    selecting('palignr', 'ssse3', [['66 0F 3A 0F /r ib', 'Vx,Wx,Ib']], alignRight, KNOWN.palignr),
     selecting('palignr', 'ssse3', [['NP 0F 3A 0F /r ib', 'Pq,Qq,Ib']], (a, b, imm) => bytesDown(join(b, a), atMost(imm, 16))),
 
-    selecting('pblendw', 'sse4.1', [['66 0F 3A 0E /r ib', 'Vx,Wx,Ib']], (a, b, imm) => v128.bitselect(b, a, laneMask(imm, 2))),
-    selecting('blendps', 'sse4.1', [['66 0F 3A 0C /r ib', 'Vx,Wx,Ib']], (a, b, imm) => v128.bitselect(b, a, laneMask(imm, 4))),
-    selecting('blendpd', 'sse4.1', [['66 0F 3A 0D /r ib', 'Vx,Wx,Ib']], (a, b, imm) => v128.bitselect(b, a, laneMask(imm, 8))),
+    selecting('pblendw', 'sse4.1', [['66 0F 3A 0E /r ib', 'Vx,Wx,Ib']], (a, b, imm) => v128.bitselect(b, a, laneMask(imm, 2)), blended(2)),
+    selecting('blendps', 'sse4.1', [['66 0F 3A 0C /r ib', 'Vx,Wx,Ib']], (a, b, imm) => v128.bitselect(b, a, laneMask(imm, 4)), blended(4)),
+    selecting('blendpd', 'sse4.1', [['66 0F 3A 0D /r ib', 'Vx,Wx,Ib']], (a, b, imm) => v128.bitselect(b, a, laneMask(imm, 8)), blended(8)),
     blendByXmm0('pblendvb', '10', (signs) => i8x16.shr_s(signs, i32.const(7))),
     blendByXmm0('blendvps', '14', (signs) => i32x4.shr_s(signs, i32.const(31))),
     blendByXmm0('blendvpd', '15', (signs) => i64x2.shr_s(signs, i32.const(63))),
@@ -242,15 +278,21 @@ export const sseShuffle: Family = {
     extend('pmovzxdq', '35', 'Wq', extendU.d),
 
     insert('pinsrb', 'sse4.1', [['66 0F 3A 20 /r ib', 'Vx,RdMb,Ib']], (vector, value, imm) =>
-      v128.bitselect(i8x16.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 15), 1))),
+      v128.bitselect(i8x16.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 15), 1)),
+      (vector, value, imm) => i8x16.replace_lane(vector, imm & 15, i32.wrap_i64(value))),
     insert('pinsrw', 'sse2', [['66 0F C4 /r ib', 'Vx,RdMw,Ib']], (vector, value, imm) =>
-      v128.bitselect(i16x8.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 7), 2))),
+      v128.bitselect(i16x8.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 7), 2)),
+      (vector, value, imm) => i16x8.replace_lane(vector, imm & 7, i32.wrap_i64(value))),
     insert('pinsrw', 'sse', [['NP 0F C4 /r ib', 'Pq,RdMw,Ib']], (vector, value, imm) =>
       v128.bitselect(i16x8.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 3), 2))),
     insert('pinsrd', 'sse4.1', [['66 0F 3A 22 /r ib', 'Vx,Ey,Ib']], (vector, value, imm, operand) =>
       operand.size === 8
         ? v128.bitselect(i64x2.splat(value), vector, oneLane(low(imm, 1), 8))
-        : v128.bitselect(i32x4.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 3), 4))),
+        : v128.bitselect(i32x4.splat(i32.wrap_i64(value)), vector, oneLane(low(imm, 3), 4)),
+      (vector, value, imm, operand) =>
+        operand.size === 8
+          ? i64x2.replace_lane(vector, imm & 1, value)
+          : i32x4.replace_lane(vector, imm & 3, i32.wrap_i64(value))),
     instruction({
       mnemonic: 'insertps',
       source: sourceOf('insertps'),

@@ -1,7 +1,8 @@
 // What the SSE families share: vector constants, the step from an MMX register to a vector and back (so that a packed
 // operation is written once, on v128, for both), and immediates that select lanes.
 //
-// An immediate is read from the instruction's record, so lane selections are computed at run time.
+// In the interpreter an immediate is read from the instruction's record, so lane selections are computed at run time; the
+// compiler knows it, and gets shuffles with constant lanes.
 
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
@@ -77,6 +78,12 @@ export function unary(mnemonic: string, feature: Feature, forms: readonly Form[]
 /** An imm8 operand as i32. */
 export const immediate = (e: InstructionEmitter, operand: Operand): Code =>
   e.let('i32', i32.wrap_i64(e.read(operand)));
+
+/** An imm8 operand where it is known while code is emitted. */
+export function knownImmediate(e: InstructionEmitter, operand: Operand): number | undefined {
+  const known = e.constant(operand);
+  return known === undefined ? undefined : known & 0xff;
+}
 
 /** All-ones in lanes 0 to n-1 where the immediate's bit of that number is set; lanes of 2, 4 or 8 bytes. */
 export function laneMask(bits: Code, laneBytes: 2 | 4 | 8): Code {
