@@ -20,6 +20,7 @@ import {
   ret,
   tailCall,
   unlikely,
+  when,
 } from '../exec/wasm.ts';
 import { f32, f64 } from '../exec/wasm.ts';
 import { v128 } from '../exec/wasm-simd.ts';
@@ -35,7 +36,7 @@ import type { Block, Instruction, Region, RegionPage } from './region.ts';
 import { flowOf } from './region.ts';
 import { tierOf } from './tiers.ts';
 import type { PathState, Unit, VectorHome } from './unit.ts';
-import { FLAG_LOCALS, LOCAL, collect, context, copyState, emit, homeState, homeward, newUnit, setTogether, withinPath } from './unit.ts'; // prettier-ignore
+import { FLAG_LOCALS, LOCAL, allocate, collect, context, copyState, emit, homeState, homeward, newUnit, setTogether, withinPath } from './unit.ts'; // prettier-ignore
 
 /** Nested calls of compiled functions at most; beyond, the chain is unwound. */
 const DEPTH_MAX = 200;
@@ -156,11 +157,16 @@ function emitCallout(work: Work, instruction: Instruction, start: PathState): vo
   toContext(work);
   emit(unit, i64.store(context, addressOf(pageDelta), CONTEXT.pageBase));
   emit(unit, i32.store(context, i32.sub(remainingLocal, i32.const(start.executed + 1)), CONTEXT.remaining));
-  const status = callIndirect(HANDLER_SIGNATURE, i32.const(index), context, i32.const(instruction.record));
-  // A fault: everything is as it was, so the interpreter meets it again
+  const status = allocate(unit, 'i32');
+  emit(unit, local.set(status, callIndirect(HANDLER_SIGNATURE, i32.const(index), context, i32.const(instruction.record))));
+  // A fault: everything is as it was, so the interpreter meets it again; and a repeated one that goes on later, counted
   const home = homeState(unit, { kind: 'context' });
   home.executed = start.executed;
-  emit(unit, unlikely(status, [reload(work), exitCode(work, home, EXIT.step, addressOf(instruction.at))]));
+  const counted = copyState(home);
+  counted.executed++;
+  const again = (state: PathState): Code => exitCode(work, state, EXIT.step, addressOf(instruction.at));
+  const isCounted = i32.eq(local.get(status), i32.const(EXIT.jump));
+  emit(unit, unlikely(local.get(status), [reload(work), when(isCounted, again(counted)), again(home)]));
   emit(unit, reload(work));
   home.executed++;
   unit.state = home;

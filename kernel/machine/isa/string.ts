@@ -1,6 +1,7 @@
 // String instructions with their repeat prefixes. A repeated one counts as one instruction when it completes. It moves
 // RCX, RSI and RDI as it goes, so that after a fault it starts over where it was. Upward movs and stos work in pieces of
-// up to a page; the rest goes element by element.
+// up to a page; the rest goes element by element. After some milliseconds of that it counts and starts over, too, so that
+// no count in RCX and no page tables keep the run loop from its budget.
 
 import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import { emitFlags } from '../exec/flags.ts';
@@ -25,6 +26,11 @@ const LOAD = { 1: i64.load8_u, 2: i64.load16_u, 4: i64.load32_u, 8: i64.load } a
 const STORE = { 1: i64.store8, 2: i64.store16, 4: i64.store32, 8: i64.store } as const;
 const [RAX, RCX, RSI, RDI] = [0, 1, 6, 7] as const;
 const TRAP_FLAG = 0x100;
+/** Work of one counted instruction: one for an element, more for a piece of a page. */
+const WORK_MAX = 1 << 20;
+const WORK_OF_PIECE = 64;
+/** What a helper returns. */
+const OUTCOME = { done: 0, fault: 1, again: 2 } as const;
 
 const registerOf = (f: Emitter, number: number): Code => i64.load(f.context, CONTEXT.gpr + number * 8);
 const setRegister = (f: Emitter, number: number, value: Code): void =>
@@ -48,7 +54,7 @@ function emitElement(f: Emitter, operation: Operation, size: Size, source: Code,
 }
 
 /**
- * name(context, segment base, address mask, repeat) → 1 if it faulted. repeat: 0 once, 1 rep or repe, 2 repne.
+ * name(context, segment base, address mask, repeat) → OUTCOME. repeat: 0 once, 1 rep or repe, 2 repne.
  */
 function stringHelper(operation: Operation, size: Size): Helper {
   return {
@@ -80,17 +86,24 @@ function stringHelper(operation: Operation, size: Size): Helper {
           setRegister(f, RCX, i64.and(i64.sub(count.get, elements), mask));
         });
       };
-      // Elements before a fault or a single-step trap leave no flags behind
+      // Elements before a fault, a single-step trap or a new start leave no flags behind
       const compares = operation === 'cmps' || operation === 'scas';
       const flagFields = [CONTEXT.flagA, CONTEXT.flagB, CONTEXT.flagResult, CONTEXT.flagKind] as const;
       const before = compares ? flagFields.map((field) => f.let('i64', i64.load(f.context, field))) : [];
-      const giveUp = (): void => {
+      const stop = (outcome: number): void => {
         flagFields.forEach((field, i) => {
           const value = before[i];
           const store = field === CONTEXT.flagKind ? i64.store32 : i64.store;
           if (value !== undefined) f.emit(store(f.context, value, field));
         });
-        f.emit(ret(i32.const(1)));
+        f.emit(ret(i32.const(outcome)));
+      };
+      const giveUp = (): void => stop(OUTCOME.fault);
+      const work = f.variable('i32');
+      work.set(i32.const(WORK_MAX));
+      const tire = (by: number): void => {
+        work.set(i32.sub(work.get, i32.const(by)));
+        f.unlikely(i32.le_s(work.get, i32.const(0)), () => stop(OUTCOME.again));
       };
       f.loop((leave, again) => {
         f.when(
@@ -98,7 +111,7 @@ function stringHelper(operation: Operation, size: Size): Helper {
           () => count.set(i64.and(registerOf(f, RCX), mask)),
           () => count.set(i64.const(1)),
         );
-        f.when(i64.eqz(count.get), () => f.emit(ret(i32.const(0))));
+        f.when(i64.eqz(count.get), () => f.emit(ret(i32.const(OUTCOME.done))));
         const size32 = i32.const(size);
         const readTarget = (access: 'hostRead' | 'hostWrite'): void => {
           target.set(i64.and(registerOf(f, RDI), mask));
@@ -135,6 +148,7 @@ function stringHelper(operation: Operation, size: Size): Helper {
             if (operation === 'stos') fillElements(f, size, targetHost.get, length);
             else copyElements(f, size, targetHost.get, sourceHost.get, length);
             advance(elements, i64.const(size));
+            f.when(i64.ne(elements, count.get), () => tire(WORK_OF_PIECE));
             again();
           });
         }
@@ -147,14 +161,16 @@ function stringHelper(operation: Operation, size: Size): Helper {
           leave(i32.ne(equal, i32.eq(repeat, i32.const(1))));
         }
         // Single-stepped, a repeated one traps behind each element but the last, before it is through
-        const isLast = i64.eqz(i64.and(registerOf(f, RCX), mask));
+        const isLast = f.let('i32', i64.eqz(i64.and(registerOf(f, RCX), mask)));
         f.unlikely(i32.and(i32.ne(isStepped, i32.const(0)), i32.eqz(isLast)), () => {
           f.emit(i32.store(f.context, i32.const(VECTOR.debug), CONTEXT.trapVector));
           f.emit(i32.store(f.context, i32.const(0), CONTEXT.trapError));
           giveUp();
         });
+        f.unlikely(isLast, () => f.emit(ret(i32.const(OUTCOME.done))));
+        tire(1);
       });
-      return i32.const(0);
+      return i32.const(OUTCOME.done);
     },
   };
 }
@@ -210,7 +226,9 @@ function stringInstruction(operation: Operation, opcode: number): Instruction {
       const base = USES[operation].source ? e.segmentBase() : i64.const(0);
       const mask = i64.const(e.address32 ? 0xffff_ffff : -1);
       const repeat = i32.const(e.repeat === 'none' ? 0 : e.repeat === 'rep' ? 1 : 2);
-      e.faultIf(e.call(`${operation}${e.size}`, e.context, base, mask, repeat));
+      const outcome = e.let('i32', e.call(`${operation}${e.size}`, e.context, base, mask, repeat));
+      e.faultIf(i32.eq(outcome, i32.const(OUTCOME.fault)));
+      e.unlikely(i32.eq(outcome, i32.const(OUTCOME.again)), () => e.jumpTo(e.rip()));
     },
   });
 }

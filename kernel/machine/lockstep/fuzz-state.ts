@@ -14,6 +14,7 @@ import { below, bits32, bits64, integer64, oneIn, pick } from './values.ts';
 export const FUZZ_FRAMES = 512;
 const FRAME_WORDS = 1024;
 const TABLE_FRAMES = 16;
+const CODE_FRAMES = 6;
 
 const MAP_BYTES = { '': [], '0F': [0x0f], '0F38': [0x0f, 0x38], '0F3A': [0x0f, 0x3a] } as const;
 
@@ -168,7 +169,7 @@ function fillTable(machine: Machine, from: Chance, frame: number): void {
 export function fillMemory(machine: Machine, from: Chance): number {
   machine.bytes.fill(0, RAM_BASE, RAM_BASE + FUZZ_FRAMES * 4096);
   for (let frame = 0; frame < TABLE_FRAMES; frame++) fillTable(machine, from, frame);
-  for (let frame = TABLE_FRAMES; frame < 2 * TABLE_FRAMES; frame++) fillCode(machine, from, frame);
+  for (let frame = TABLE_FRAMES; frame < TABLE_FRAMES + CODE_FRAMES; frame++) fillCode(machine, from, frame);
   for (let frame = 2 * TABLE_FRAMES; frame < 2 * TABLE_FRAMES + 4; frame++)
     fillDescriptors(machine, from, frame);
   if (oneIn(from, 4)) return below(from, TABLE_FRAMES) * 4096;
@@ -201,7 +202,7 @@ export function pickAddress(from: Chance): void {
     case 2: from.low = 0x20_0000 + below(from, FUZZ_FRAMES * 4096); break;
     case 3: integer64(from); break;
     case 4: bits64(from); from.high = oneIn(from, 2) ? from.high & 0x7fff : from.high | 0xffff_8000; break;
-    default: from.low = (TABLE_FRAMES + below(from, TABLE_FRAMES)) * 4096 + below(from, 4096);
+    default: from.low = (TABLE_FRAMES + below(from, CODE_FRAMES)) * 4096 + below(from, 4096);
   }
 } // prettier-ignore
 
