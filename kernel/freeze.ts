@@ -10,7 +10,7 @@ import {
   type Machine,
 } from './machine/index.ts';
 import { isFrameInUse } from './mm/statistics.ts';
-import type { HostDoor, Kernel, KernelState } from './state.ts';
+import type { BootConfig, HostDoor, Kernel, KernelState } from './state.ts';
 
 export interface FrozenMachine {
   readonly state: KernelState;
@@ -46,14 +46,14 @@ function framesInUse(kernel: Kernel): Uint8Array {
 }
 
 /** A new machine's hardware with its RAM open for filling: the first half of thawing. */
-export function blankMachine(config: { readonly cpuCount: number; readonly memoryBytes: number }): {
+export function blankMachine(config: Pick<BootConfig, 'cpuCount' | 'memoryBytes' | 'cpuModel'>): {
   machine: Machine;
   ram: Uint8Array;
 } {
   const machine = createMachine({
     cpuCount: config.cpuCount,
     memoryBytes: config.memoryBytes,
-    cpuModel: 'v2',
+    cpuModel: config.cpuModel ?? 'v2',
   });
   return { machine, ram: viewBytes(machine, 0, config.memoryBytes) };
 }

@@ -42,7 +42,7 @@ export { step, idleUntilNs, machineNs, type StepResult } from './trap/loop.ts';
 export { enableTracepoints } from './trace/enable.ts';
 export { takeEvents, traceHash } from './trace/recorder.ts';
 export { tracepoints } from './trace/tracepoint.ts';
-export { instructionCoverage } from './machine/index.ts';
+export { CONTEXT_BYTES, FROZEN_CPU_BYTES, instructionCoverage } from './machine/index.ts';
 export { syscallTable } from './syscalls/table.ts';
 
 /** What is decided at power-on beside the configuration: the wall clock of the host, which then is part of the input. */
@@ -59,7 +59,7 @@ export function powerOn(options: PowerOn, door: HostDoor): Kernel {
   const machine = createMachine({
     cpuCount: config.cpuCount,
     memoryBytes: config.memoryBytes,
-    cpuModel: 'v2',
+    cpuModel: config.cpuModel ?? 'v2',
   });
   setRandomSeed(machine, BigInt(config.seed));
   const kernel: Kernel = {

@@ -1,5 +1,5 @@
 // KernelState is all that a snapshot keeps beside RAM and CPU contexts; Kernel adds the handles that are never frozen.
-import type { Machine } from './machine/index.ts';
+import type { CpuModel, Machine } from './machine/index.ts';
 import type { BoardState } from './machine/devices/board.ts';
 import type { BlockState } from './block/state.ts';
 import type { VfsState } from './fs/vfs/state.ts';
@@ -27,6 +27,8 @@ export interface BootConfig {
   readonly diskProfile: 'hdd' | 'ssd' | 'nvme';
   readonly commandLine: string;
   readonly hostname: string;
+  /** x86-64-v2 if it is not given. */
+  readonly cpuModel?: CpuModel;
 }
 
 export interface KernelState {

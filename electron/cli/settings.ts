@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  buildImage, createMachineFile, openMachineFile, type DiskProfile, type MachineConfig, type MachineFile,
+  CPU_MODELS, buildImage, createMachineFile, openMachineFile, type CpuModel, type DiskProfile, type MachineConfig, type MachineFile,
 } from '../../images/index.ts'; // prettier-ignore
 import {
   optionOf,
@@ -22,6 +22,7 @@ export const machineOptions = {
   swap: { value: 'SIZE', about: 'swap space (default: 128M; 0 for none)' },
   seed: { value: 'N', about: 'what chance starts from (default: 1)' },
   disk: { value: 'hdd|ssd|nvme', about: 'how fast the disk is (default: ssd)' },
+  cpu: { value: 'v2|v3', about: 'the instruction set: x86-64-v2, or v3 with AVX2 (default: v2)' },
 } as const satisfies OptionSpecs;
 
 const DISKS: readonly DiskProfile[] = ['hdd', 'ssd', 'nvme'];
@@ -30,6 +31,12 @@ function diskOf(text: string): DiskProfile {
   const disk = DISKS.find((one) => one === text);
   if (disk === undefined) throw new UsageError(`--disk ${text}: write one of ${DISKS.join(', ')}.`);
   return disk;
+}
+
+function cpuModelOf(text: string): CpuModel {
+  const model = CPU_MODELS.find((one) => one === text);
+  if (model === undefined) throw new UsageError(`--cpu ${text}: write one of ${CPU_MODELS.join(', ')}.`);
+  return model;
 }
 
 /** The configuration that the options describe. */
@@ -45,6 +52,7 @@ export function configOf(
     swapBytes: parseSize(optionOf(args, 'swap') ?? '128M', 'swap'),
     seed: parseNumber(optionOf(args, 'seed') ?? '1', 'seed', 0, 2 ** 32 - 1),
     disk: diskOf(optionOf(args, 'disk') ?? 'ssd'),
+    cpuModel: cpuModelOf(optionOf(args, 'cpu') ?? 'v2'),
   };
 }
 

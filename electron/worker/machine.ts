@@ -1,7 +1,7 @@
 // A machine on this thread: its file, its kernel and the engine between them. Opening boots it or resumes its saved state;
 // commands and requests of the host become promises here. The command line and the machine worker are both built on it.
 import {
-  blankMachine, freeze, powerOn, thaw, type BootConfig, type HostAsk, type HostDoor, type Kernel, type KernelState, type MachineInput,
+  CONTEXT_BYTES, FROZEN_CPU_BYTES, blankMachine, freeze, powerOn, thaw, type BootConfig, type HostAsk, type HostDoor, type Kernel, type KernelState, type MachineInput,
 } from '../../kernel/index.ts'; // prettier-ignore
 import type { MachineFile } from '../../images/index.ts';
 import {
@@ -72,6 +72,7 @@ export function bootConfigOf(file: MachineFile): BootConfig {
   return {
     cpuCount: config.cpus, memoryBytes: config.memoryBytes, swapBytes: config.swapBytes, seed: config.seed,
     diskProfile: config.disk, commandLine: 'root=/dev/vda rw console=tty1', hostname: 'ringside',
+    cpuModel: config.cpuModel ?? 'v2',
   }; // prettier-ignore
 }
 
@@ -129,6 +130,7 @@ function resume(
   const check = (state: unknown): KernelState => asKernelState(state, config);
   const loaded =
     snapshot === undefined ? file.loadRunning(target, check) : file.loadSnapshot(snapshot, target, check);
+  if (loaded?.cpus.some((cpu) => cpu.length !== FROZEN_CPU_BYTES) === true) throw new Error(OLDER_STATE);
   return loaded === undefined
     ? null
     : { kernel: thaw(machine, loaded.kernel, loaded.cpus, door), resumed: true };
@@ -137,12 +139,18 @@ function resume(
 /** A stored state is a machine file's and so hostile: what the kernel relies on at its door is looked at here. */
 function asKernelState(state: unknown, config: BootConfig): KernelState {
   const known = state as Partial<KernelState> | null;
-  const fits = known?.config?.cpuCount === config.cpuCount && known.config.memoryBytes === config.memoryBytes;
+  const fits =
+    known?.config?.cpuCount === config.cpuCount &&
+    known.config.memoryBytes === config.memoryBytes &&
+    (known.config.cpuModel ?? 'v2') === config.cpuModel;
   if (!fits || !(known.tasks instanceof Map) || known.sched?.runQueues.length !== config.cpuCount) {
     throw new Error('The saved state does not belong to this machine. Delete it, or boot with --boot.');
   }
+  for (const task of known.tasks.values())
+    if (task.context.length !== CONTEXT_BYTES) throw new Error(OLDER_STATE);
   return state as KernelState;
 }
+const OLDER_STATE = 'The saved state is of an older version of Ringside. Delete it, or boot with --boot.';
 
 function stop(machine: OpenMachine, problem: Error | null): void {
   machine.stopped = { problem };

@@ -8,6 +8,10 @@ import { damaged, MachineFileError } from './errors.ts';
 import { blobOf } from './rows.ts';
 import { MAX_META_BYTES, MAX_NAME_LENGTH, MAX_RAM_BYTES } from './schema.ts';
 
+/** The CPU's instruction set: a level of the x86-64 psABI. */
+export type CpuModel = 'v2' | 'v3';
+export const CPU_MODELS: readonly CpuModel[] = ['v2', 'v3'];
+
 export type DiskProfile = 'hdd' | 'ssd' | 'nvme';
 const DISK_PROFILES: readonly DiskProfile[] = ['hdd', 'ssd', 'nvme'];
 
@@ -18,6 +22,8 @@ export interface MachineConfig {
   readonly swapBytes: number;
   readonly seed: number;
   readonly disk: DiskProfile;
+  /** v2 where it is not given. */
+  readonly cpuModel?: CpuModel;
   /** Name of the image that the machine was made from. */
   readonly image: string;
   /** Hash of that image's manifest, which says which packages it holds. */
@@ -35,6 +41,10 @@ export const LIMITS = {
 
 function isNumberIn(value: unknown, range: { min: number; max: number }): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= range.min && value <= range.max;
+}
+
+function isCpuModel(value: unknown): value is CpuModel {
+  return CPU_MODELS.some((model) => model === value);
 }
 
 function isDiskProfile(value: unknown): value is DiskProfile {
@@ -71,10 +81,13 @@ export function checkConfig(value: unknown): MachineConfig | string {
   }
   if (!isNumberIn(seed, LIMITS.seed)) return 'The seed is a whole number from 0 to 4294967295.';
   if (!isDiskProfile(disk)) return 'The disk is one of hdd, ssd and nvme.';
+  const cpuModel = fields.get('cpuModel') ?? 'v2';
+  if (!isCpuModel(cpuModel)) return 'The CPU is one of v2 and v3.';
   if (image === undefined || imageManifestHash === undefined || createdAt === undefined) {
     return 'The configuration does not say which image the machine was made from.';
   }
-  return { name, cpus, memoryBytes, swapBytes, seed, disk, image, imageManifestHash, createdAt };
+  const config = { name, cpus, memoryBytes, swapBytes, seed, disk, image, imageManifestHash, createdAt };
+  return cpuModel === 'v2' ? config : { ...config, cpuModel };
 }
 
 export function readMeta(file: MachineDatabase, key: string): Uint8Array | undefined {

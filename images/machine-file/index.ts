@@ -46,7 +46,8 @@ import type { DiskCheck } from './transfer.ts';
 export { MachineFileError } from './errors.ts';
 export type { Reason } from './errors.ts';
 export { LIMITS } from './config.ts';
-export type { DiskProfile, MachineConfig } from './config.ts';
+export type { CpuModel, DiskProfile, MachineConfig } from './config.ts';
+export { CPU_MODELS } from './config.ts';
 export type {
   LoadedSnapshot,
   SnapshotContent,

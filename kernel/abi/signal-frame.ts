@@ -1,25 +1,64 @@
 // struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h):
 //
 //     0 return address (the restorer)      312 siginfo, 128 bytes
-//     8 ucontext, 304 bytes                440 end; the FXSAVE image lies above it, at a multiple of 64
+//     8 ucontext, 304 bytes                440 end; the XSAVE area lies above it, at a multiple of 64
 //
 // and in the ucontext: 0 uc_flags, 8 uc_link, 16 uc_stack, 40 sigcontext (256 bytes), 296 uc_sigmask.
-import { REGISTER, type RegisterNumber } from '../machine/index.ts';
-import { get16, get32, get64, getBig64, put16, put64, putBig64 } from '../lib/bytes.ts';
+import {
+  REGISTER,
+  machineComponents,
+  xsaveAreaBytes,
+  type Machine,
+  type RegisterNumber,
+} from '../machine/index.ts';
+import { get16, get32, get64, getBig64, put16, put32, put64, putBig64 } from '../lib/bytes.ts';
 import { readStackT, writeSiginfo, writeStackT, type SiginfoFields, type StackT } from './signal.ts';
 
 export const FRAME_BYTES = 440;
 export const FRAME_UCONTEXT = 8;
 export const FRAME_SIGINFO = 312;
 export const UCONTEXT_BYTES = 304;
-export const FXSAVE_BYTES = 512;
 export const RED_ZONE_BYTES = 128;
-/** AT_MINSIGSTKSZ: frame, FXSAVE image and the most that alignment takes, rounded up to 16. */
-export const MINIMUM_STACK = Math.ceil((FRAME_BYTES + FXSAVE_BYTES + 15 + 63) / 16) * 16;
+/** AT_MINSIGSTKSZ: frame, FPU state and the most that alignment takes, rounded up to 16. */
+export const minimumStack = (fpstate: number): number =>
+  Math.ceil((FRAME_BYTES + fpstate + 15 + 63) / 16) * 16;
+
+/** struct _fpx_sw_bytes in bytes 464 to 511 of the FPU state: says that more than an FXSAVE image follows. */
+export const SW_BYTES = {
+  at: 464, magic1: 0x4650_5853, extendedSize: 468, features: 472, size: 480, magic2: 0x4650_5845, magic2Bytes: 4,
+} as const; // prettier-ignore
+
+/** The XSAVE area and a magic number behind it. */
+export const fpstateBytes = (machine: Machine): number => xsaveAreaBytes(machine) + SW_BYTES.magic2Bytes;
+
+/** Marks an XSAVE area as signal frames have it (arch/x86/kernel/fpu/signal.c). */
+export function writeFpstate(machine: Machine, area: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(fpstateBytes(machine));
+  bytes.set(area);
+  put32(bytes, SW_BYTES.at, SW_BYTES.magic1);
+  put32(bytes, SW_BYTES.extendedSize, bytes.length);
+  put32(bytes, SW_BYTES.features, machineComponents(machine));
+  put32(bytes, SW_BYTES.size, area.length);
+  put32(bytes, area.length, SW_BYTES.magic2);
+  return bytes;
+}
+
+/** Is the FPU state marked so? What a program has made or changed may be an FXSAVE image only. */
+export function isMarkedFpstate(machine: Machine, bytes: Uint8Array): boolean {
+  const size = xsaveAreaBytes(machine);
+  return (
+    get32(bytes, SW_BYTES.at) === SW_BYTES.magic1 &&
+    get32(bytes, SW_BYTES.extendedSize) === fpstateBytes(machine) &&
+    get32(bytes, SW_BYTES.size) === size &&
+    bytes.length >= fpstateBytes(machine) &&
+    get32(bytes, size) === SW_BYTES.magic2
+  );
+}
 
 const UC_STACK = 16;
 const MCONTEXT = 40;
 const UC_SIGMASK = 296;
+const UC_FP_XSTATE = 1;
 const UC_SIGCONTEXT_SS = 2;
 const UC_STRICT_RESTORE_SS = 4;
 const USER_CS = 0x33;
@@ -41,7 +80,7 @@ export interface SignalFrame {
   readonly errorCode: number;
   readonly vector: number;
   readonly cr2: number;
-  /** Address of the FXSAVE image. */
+  /** Address of the FPU state. */
   readonly fpstate: number;
   readonly mask: bigint;
   readonly info: SiginfoFields;
@@ -51,7 +90,7 @@ export function writeSignalFrame(frame: SignalFrame): Uint8Array {
   const bytes = new Uint8Array(FRAME_BYTES);
   put64(bytes, 0, frame.restorer);
   const uc = bytes.subarray(FRAME_UCONTEXT, FRAME_UCONTEXT + UCONTEXT_BYTES);
-  put64(uc, 0, UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS);
+  put64(uc, 0, UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS);
   uc.set(writeStackT(frame.stack), UC_STACK);
   frame.registers.forEach((value, i) => putBig64(uc, MCONTEXT + 8 * i, value));
   put16(uc, AFTER_REGISTERS, USER_CS);

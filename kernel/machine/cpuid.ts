@@ -1,5 +1,7 @@
 // What the CPU model advertises: its features (the decoder's gate) and the CPUID leaves that follow from them.
 
+import type { CpuidLeaf } from './isa/cpuid-leaves.ts';
+import { cpuidLeaves } from './isa/cpuid-leaves.ts';
 import type { Feature, Instruction } from './isa/declare.ts';
 import { FEATURES } from './isa/declare.ts';
 import { families } from './isa/index.ts';
@@ -15,6 +17,9 @@ export const MODEL_FEATURES: Record<CpuModel, readonly Feature[]> = {
   v2: FEATURES.filter((feature) => !BEYOND_V2.includes(feature)),
   v3: FEATURES,
 };
+
+/** What CPUID answers on this model. */
+export const leavesOf = (model: CpuModel): CpuidLeaf[] => cpuidLeaves(MODEL_FEATURES[model]);
 
 /** The instructions that exist on this CPU; the others decode as undefined. */
 export function instructionForCpu(model: CpuModel): Instruction[] {

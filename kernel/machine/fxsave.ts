@@ -1,8 +1,11 @@
-// The FXSAVE image of a CPU's x87 and SSE state, as signal frames hold it (SDM vol. 1, 10.5; layout of the 64-bit form).
+// The FXSAVE image of a CPU's x87 and SSE state (SDM vol. 1, 10.5; layout of the 64-bit form), and the XSAVE area in its
+// standard form (13.4), which has it in front, as signal frames hold it. The instructions are isa/sse-state.ts, isa/xsave.ts.
 
 import type { Machine } from './cpu.ts';
 import { contextOf } from './cpu.ts';
-import { CONTEXT } from './layout.ts';
+import { MODEL_FEATURES } from './cpuid.ts';
+import { XSAVE, xsaveBytes, xsaveComponents } from './isa/cpuid-leaves.ts';
+import { CONTEXT, FCW_DEFAULT, MXCSR_DEFAULT } from './layout.ts';
 
 export const FXSAVE_BYTES = 512;
 const AT = {
@@ -77,4 +80,57 @@ export function loadFxsave(machine: Machine, cpu: number, image: Uint8Array): vo
   }
   to.setUint16(context + CONTEXT.ftw, tags, true);
   machine.bytes.set(image.subarray(AT.xmm, AT.xmm + 256), context + CONTEXT.xmm);
+}
+
+/** The components of an XSAVE area on this machine: XCR0, as Linux sets it. */
+export const machineComponents = (machine: Machine): number =>
+  xsaveComponents(MODEL_FEATURES[machine.config.cpuModel]);
+/** Bytes of the area, its header included. */
+export const xsaveAreaBytes = (machine: Machine): number => xsaveBytes(machineComponents(machine));
+
+/** An area whose components are all in their initial state. */
+export function initialXsave(machine: Machine): Uint8Array {
+  const image = new Uint8Array(xsaveAreaBytes(machine));
+  const view = new DataView(image.buffer);
+  view.setUint16(AT.fcw, FCW_DEFAULT, true);
+  view.setUint32(AT.mxcsr, MXCSR_DEFAULT, true);
+  view.setUint32(AT.mxcsrMask, MXCSR_MASK, true);
+  return image;
+}
+
+export function saveXsave(machine: Machine, cpu: number): Uint8Array {
+  const components = machineComponents(machine);
+  const image = new Uint8Array(xsaveBytes(components));
+  image.set(saveFxsave(machine, cpu));
+  let present = XSAVE.x87 | XSAVE.sse;
+  if ((components & XSAVE.avx) !== 0) {
+    const at = contextOf(cpu) + CONTEXT.ymmHigh;
+    const upper = machine.bytes.subarray(at, at + 256);
+    image.set(upper, XSAVE.avxAt);
+    if (upper.some((byte) => byte !== 0)) present |= XSAVE.avx;
+  }
+  image[XSAVE.xstateBv] = present;
+  return image;
+}
+
+/** Would XRSTOR of the standard form take the header? Eight bytes say which components are there, sixteen are zero. */
+export function isXsaveHeader(machine: Machine, image: Uint8Array): boolean {
+  const [present = 0, ...others] = image.subarray(XSAVE.xstateBv, XSAVE.reserved + 8);
+  return (present & ~machineComponents(machine)) === 0 && others.every((byte) => byte === 0);
+}
+
+/** Components that the area does not have get their initial state; reserved MXCSR bits are cleared. */
+export function loadXsave(machine: Machine, cpu: number, image: Uint8Array): void {
+  const present = image[XSAVE.xstateBv] ?? 0;
+  const legacy = image.slice(0, FXSAVE_BYTES);
+  const initial = initialXsave(machine);
+  if ((present & XSAVE.x87) === 0) {
+    legacy.set(initial.subarray(0, AT.mxcsr));
+    legacy.fill(0, AT.st, AT.xmm);
+  }
+  if ((present & XSAVE.sse) === 0) legacy.fill(0, AT.xmm);
+  loadFxsave(machine, cpu, legacy);
+  const at = contextOf(cpu) + CONTEXT.ymmHigh;
+  if ((present & XSAVE.avx) === 0) machine.bytes.fill(0, at, at + 256);
+  else machine.bytes.set(image.subarray(XSAVE.avxAt, XSAVE.avxBytes), at);
 }

@@ -11,8 +11,10 @@ export {
   CONTEXT_BYTES, contextRegister, contextRegisterBig, loadContext, newContext, readRegister, readRegister32,
   readRegisterBig, readRegisterSigned, saveContext, setContextRegister, writeRegister, writeRegisterBig,
 } from './registers.ts'; // prettier-ignore
-export { FXSAVE_BYTES, loadFxsave, saveFxsave } from './fxsave.ts';
-export { disassemble, freezeCpus, instructionCoverage, thawCpus } from './inspect.ts';
+export {
+  FXSAVE_BYTES, initialXsave, isXsaveHeader, loadFxsave, loadXsave, machineComponents, saveFxsave, saveXsave, xsaveAreaBytes,
+} from './fxsave.ts'; // prettier-ignore
+export { FROZEN_CPU_BYTES, disassemble, freezeCpus, instructionCoverage, thawCpus } from './inspect.ts';
 export type { CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
 export {
   compilerStatistics,
@@ -26,8 +28,8 @@ export {
   setTsc,
   translate,
 } from './run.ts';
-export { MODEL_FEATURES } from './cpuid.ts';
+export { leavesOf } from './cpuid.ts';
 export { setRandomSeed } from './random-seed.ts';
 export { privilegeOf, takesInterrupts } from './system-state.ts';
 export { connectPorts, type PortBytes, type PortDevice } from './devices/ports.ts';
-export { cpuidLeaves, type CpuidLeaf } from './isa/cpuid-leaves.ts';
+export type { CpuidLeaf } from './isa/cpuid-leaves.ts';

@@ -57,11 +57,11 @@ export function instructionCoverage(): InstructionCoverage[] {
 
 /** A frozen CPU: its saved context, then CR3, the time-stamp counter and the system registers. */
 const SYSTEM_AT = 16;
-const FROZEN_BYTES = CONTEXT_BYTES + SYSTEM_AT + SYSTEM.end - SYSTEM.first;
+export const FROZEN_CPU_BYTES = CONTEXT_BYTES + SYSTEM_AT + SYSTEM.end - SYSTEM.first;
 
 export function freezeCpus(machine: Machine): Uint8Array[] {
   return Array.from({ length: machine.config.cpuCount }, (_unused, cpu) => {
-    const frozen = new Uint8Array(FROZEN_BYTES);
+    const frozen = new Uint8Array(FROZEN_CPU_BYTES);
     saveContext(machine, cpu, frozen);
     const context = contextOf(cpu);
     const copy = (from: number, to: number, length: number): void =>
@@ -81,8 +81,8 @@ export function thawCpus(machine: Machine, frozen: readonly Uint8Array[]): void 
     const wide = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
     setPageTable(machine, cpu, wide(CONTEXT_BYTES));
     setTsc(machine, cpu, wide(CONTEXT_BYTES + 8));
-    if (bytes.length < FROZEN_BYTES) return;
-    const system = bytes.subarray(CONTEXT_BYTES + SYSTEM_AT, FROZEN_BYTES);
+    if (bytes.length < FROZEN_CPU_BYTES) return;
+    const system = bytes.subarray(CONTEXT_BYTES + SYSTEM_AT, FROZEN_CPU_BYTES);
     machine.bytes.set(system, contextOf(cpu) + SYSTEM.first);
   });
   dropCaches(machine);

@@ -9,9 +9,10 @@ import { BLOCKED, EFAULT, EINVAL, failed, type Failure } from '../abi/errno.ts';
 import { AT } from '../abi/auxv.ts';
 import { MAP, PROT, USER_END } from '../abi/mman.ts';
 import { RLIMIT } from '../abi/resource.ts';
-import { MINIMUM_STACK } from '../abi/signal-frame.ts';
+import { fpstateBytes, minimumStack } from '../abi/signal-frame.ts';
 import type { OpenFile } from '../fs/vfs/open-file.ts';
 import { random32, randomBelow, randomFill } from '../lib/random.ts';
+import { leavesOf, type CpuidLeaf } from '../machine/index.ts';
 import { findGap, mapMemory } from '../mm/map.ts';
 import type { Mm } from '../mm/mm.ts';
 import { newMm, putMm } from '../mm/mm-life.ts';
@@ -40,8 +41,8 @@ const STACK_RANDOM_PAGES = 0x40_0000;
 const MAP_RANDOM_PAGES = 2 ** 28;
 const HEAP_RANDOM_BYTES = 32 * MIB;
 const STACK_SHIFT_BYTES = 8192;
-/** CPUID.1:EDX of the CPU: FPU TSC CX8 SEP CMOV CLFLUSH MMX FXSR SSE SSE2 and what they need. */
-const HWCAP = 0x0789_a13f;
+/** AT_HWCAP2: RDFSBASE and its like may be used (uapi/asm/hwcap2.h). */
+const HWCAP2_FSGSBASE = 2;
 
 export interface NewMemory {
   readonly mm: Mm;
@@ -301,7 +302,8 @@ function fillStack(
   randomFill(kernel.random, random);
   const stack = buildStack({
     top, fileName: program.execName, argv: program.argv, envp: request.envp, random,
-    auxv: auxiliaryVector(program, request, addresses),
+    auxv: auxiliaryVector(kernel, program, request, addresses),
+    hwcap2: hasFsgsbase(kernel) ? HWCAP2_FSGSBASE : 0,
     gap: request.randomize ? randomBelow(kernel.random, STACK_SHIFT_BYTES) : 0,
   }); // prettier-ignore
   const length =
@@ -323,8 +325,13 @@ function fillStack(
   return stack.sp;
 }
 
-/** In Linux's order, up to AT_SECURE; the rest points into the stack. */
+const leafOf = (kernel: Kernel, number: number): CpuidLeaf | undefined =>
+  leavesOf(kernel.machine.config.cpuModel).find(({ leaf }) => leaf === number);
+const hasFsgsbase = (kernel: Kernel): boolean => ((leafOf(kernel, 7)?.ebx ?? 0) & 1) !== 0;
+
+/** In Linux's order, up to AT_SECURE; the rest points into the stack. AT_HWCAP is CPUID.1:EDX. */
 function auxiliaryVector(
+  kernel: Kernel,
   program: Program,
   request: MemoryRequest,
   { vdso, bias, base }: Addresses,
@@ -333,7 +340,7 @@ function auxiliaryVector(
   const { uid, euid, gid, egid } = request.credentials;
   const headers = programHeadersAddress(header, loads);
   return [
-    [AT.SYSINFO_EHDR, vdso], [AT.MINSIGSTKSZ, MINIMUM_STACK], [AT.HWCAP, HWCAP], [AT.PAGESZ, PAGE], [AT.CLKTCK, 100],
+    [AT.SYSINFO_EHDR, vdso], [AT.MINSIGSTKSZ, minimumStack(fpstateBytes(kernel.machine))], [AT.HWCAP, (leafOf(kernel, 1)?.edx ?? 0) >>> 0], [AT.PAGESZ, PAGE], [AT.CLKTCK, 100],
     [AT.PHDR, headers + bias], [AT.PHENT, 56], [AT.PHNUM, header.phnum], [AT.BASE, base], [AT.FLAGS, 0],
     [AT.ENTRY, header.entry + bias], [AT.UID, uid], [AT.EUID, euid], [AT.GID, gid], [AT.EGID, egid],
     [AT.SECURE, request.secure ? 1 : 0],

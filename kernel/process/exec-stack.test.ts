@@ -13,6 +13,7 @@ function stackOf(argv: readonly string[], envp: readonly string[], gap = 0) {
     argv,
     envp,
     auxv: [[AT.PAGESZ, 4096]],
+    hwcap2: 0,
     random,
     gap,
   });

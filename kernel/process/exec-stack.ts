@@ -17,6 +17,7 @@ export interface StackRequest {
   readonly envp: readonly string[];
   /** Tags and values in order, without those that point into the stack and AT_NULL. */
   readonly auxv: readonly (readonly [tag: number, value: number])[];
+  readonly hwcap2: number;
   readonly random: Uint8Array; // 16 bytes
   /** Further bytes below the strings, for randomisation. */
   readonly gap: number;
@@ -48,7 +49,7 @@ export function buildStack(request: StackRequest): InitialStack {
   const auxv = auxvBytes([
     ...request.auxv,
     [AT.RANDOM, random],
-    [AT.HWCAP2, 0],
+    [AT.HWCAP2, request.hwcap2],
     [AT.EXECFN, execFn],
     [AT.PLATFORM, platform],
     [AT.NULL, 0],

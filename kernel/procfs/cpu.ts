@@ -1,12 +1,14 @@
 // The CPUs: /proc/cpuinfo as CPUID tells it, and /sys/devices/system/cpu.
-import { cpuidLeaves, MODEL_FEATURES, type CpuidLeaf } from '../machine/index.ts';
+import { leavesOf, type CpuidLeaf } from '../machine/index.ts';
+import type { Kernel } from '../state.ts';
 import { bitList } from './text.ts';
 import { procDirectory, procFile, variables } from './tree.ts';
 
-const leaves: readonly CpuidLeaf[] = cpuidLeaves(MODEL_FEATURES.v2);
 const ZERO: CpuidLeaf = { leaf: 0, eax: 0, ebx: 0, ecx: 0, edx: 0 };
-const leafOf = (leaf: number, subleaf = 0): CpuidLeaf =>
-  leaves.find((entry) => entry.leaf === leaf && (entry.subleaf ?? subleaf) === subleaf) ?? ZERO;
+const leafOf = (kernel: Kernel, leaf: number, subleaf = 0): CpuidLeaf =>
+  leavesOf(kernel.machine.config.cpuModel).find(
+    (entry) => entry.leaf === leaf && (entry.subleaf ?? subleaf) === subleaf,
+  ) ?? ZERO;
 
 const letters = (...words: readonly number[]): string =>
   words
@@ -23,6 +25,10 @@ const EXTENDED_EDX: Readonly<Record<number, string>> = {
   29: 'lm',
 };
 const LEAF1_ECX = ['pni', 'pclmulqdq', 'dtes64', 'monitor', 'ds_cpl', 'vmx', 'smx', 'est', 'tm2', 'ssse3', 'cid', 'sdbg', 'fma', 'cx16', 'xtpr', 'pdcm', '', 'pcid', 'dca', 'sse4_1', 'sse4_2', 'x2apic', 'movbe', 'popcnt', 'tsc_deadline_timer', 'aes', 'xsave', '', 'avx', 'f16c', 'rdrand', 'hypervisor']; // prettier-ignore
+const LEAF7_EBX: Readonly<Record<number, string>> = {
+  0: 'fsgsbase', 3: 'bmi1', 5: 'avx2', 8: 'bmi2', 9: 'erms', 18: 'rdseed', 19: 'adx', 29: 'sha_ni',
+}; // prettier-ignore
+const LEAF13_EAX: Readonly<Record<number, string>> = { 0: 'xsaveopt', 1: 'xsavec', 2: 'xgetbv1' };
 const EXTENDED_ECX: Readonly<Record<number, string>> = { 0: 'lahf_lm', 5: 'abm' };
 
 function flagNames(word: number, names: Readonly<Record<number, string>>): string[] {
@@ -31,12 +37,15 @@ function flagNames(word: number, names: Readonly<Record<number, string>>): strin
   ).filter((name) => name !== '');
 }
 
-function flags(): string {
-  const basic = leafOf(1);
-  const extended = leafOf(0x8000_0001);
+function flags(kernel: Kernel): string {
+  const basic = leafOf(kernel, 1);
+  const extended = leafOf(kernel, 0x8000_0001);
+  const structured = leafOf(kernel, 7);
+  const saving = leafOf(kernel, 13, 1);
   return [
     ...flagNames(basic.edx, LEAF1_EDX), ...flagNames(extended.edx, EXTENDED_EDX), 'constant_tsc',
-    ...flagNames(basic.ecx, LEAF1_ECX), ...flagNames(extended.ecx, EXTENDED_ECX),
+    ...flagNames(basic.ecx, LEAF1_ECX), ...flagNames(extended.ecx, EXTENDED_ECX), ...flagNames(structured.ebx, LEAF7_EBX),
+    ...flagNames(saving.eax, LEAF13_EAX),
   ].join(' '); // prettier-ignore
 }
 
@@ -51,7 +60,8 @@ interface Cache {
 
 const TYPES: Readonly<Record<number, string>> = { 1: 'Data', 2: 'Instruction', 3: 'Unified' };
 
-const caches: readonly Cache[] = leaves
+/** The same in every model. */
+const caches: readonly Cache[] = leavesOf('v2')
   .filter(({ leaf }) => leaf === 4)
   .map(({ eax, ebx, ecx }) => {
     const ways = (ebx >>> 22) + 1;
@@ -70,18 +80,18 @@ const caches: readonly Cache[] = leaves
 const MHZ = '1000.000';
 
 procFile('/proc/cpuinfo', 0o444, (kernel) => {
-  const vendor = leafOf(0);
-  const signature = leafOf(1).eax;
-  const sizes = leafOf(0x8000_0008).eax;
-  const brand = [2, 3, 4].map((part) => leafOf(0x8000_0000 + part)).map(({ eax, ebx, ecx, edx }) => letters(eax, ebx, ecx, edx)).join(''); // prettier-ignore
+  const vendor = leafOf(kernel, 0);
+  const signature = leafOf(kernel, 1).eax;
+  const sizes = leafOf(kernel, 0x8000_0008).eax;
+  const brand = [2, 3, 4].map((part) => leafOf(kernel, 0x8000_0000 + part)).map(({ eax, ebx, ecx, edx }) => letters(eax, ebx, ecx, edx)).join(''); // prettier-ignore
   const rows = (cpu: number): (readonly [string, string | number])[] => [
     ['processor', cpu], ['vendor_id', letters(vendor.ebx, vendor.edx, vendor.ecx)], ['cpu family', (signature >>> 8) & 15],
     ['model', ((signature >>> 4) & 15) | ((signature >>> 12) & 0xf0)], ['model name', brand.replace(/\0+$/, '')],
     ['stepping', signature & 15], ['cpu MHz', MHZ], ['cache size', `${caches.at(-1)?.kilobytes ?? 0} KB`],
     ['physical id', 0], ['siblings', kernel.config.cpuCount], ['core id', cpu], ['cpu cores', kernel.config.cpuCount],
     ['apicid', cpu], ['initial apicid', cpu], ['fpu', 'yes'], ['fpu_exception', 'yes'], ['cpuid level', vendor.eax],
-    ['wp', 'yes'], ['flags', flags()], ['bugs', ''], ['bogomips', '2000.00'],
-    ['clflush size', ((leafOf(1).ebx >>> 8) & 0xff) * 8], ['cache_alignment', 64],
+    ['wp', 'yes'], ['flags', flags(kernel)], ['bugs', ''], ['bogomips', '2000.00'],
+    ['clflush size', ((leafOf(kernel, 1).ebx >>> 8) & 0xff) * 8], ['cache_alignment', 64],
     ['address sizes', `${sizes & 0xff} bits physical, ${(sizes >>> 8) & 0xff} bits virtual`], ['power management', ''],
   ]; // prettier-ignore
   const line = ([name, value]: readonly [string, string | number]): string => {

@@ -25,7 +25,7 @@ describe('struct rt_sigframe', () => {
   });
 
   it.each([
-    ['uc_flags: SS saved, strict', 0, 6n],
+    ['uc_flags: XSAVE state, SS saved, strict', 0, 7n],
     ['ss_sp', 16, 0x7000_0000n],
     ['ss_size', 32, 8192n],
     ['r8 first', 40, registers[0]],
@@ -85,7 +85,7 @@ describe('the place of a frame', () => {
 
   it('is below the red zone, aligned as a called function finds its stack', () => {
     const sp = 0x7fff_ffff_e123;
-    const place = placeFrame(taskWith(none), action, sp);
+    const place = placeFrame(taskWith(none), action, sp, 512);
     expect(place).not.toBe(EFAULT);
     if (typeof place === 'number') return;
     expect(place.fpstate + 512).toBeLessThanOrEqual(sp - 128);
@@ -95,12 +95,12 @@ describe('the place of a frame', () => {
   });
 
   it('is at the top of the alternate stack when SA_ONSTACK asks', () => {
-    const place = placeFrame(taskWith(alt), onStack, 0x7fff_0000_0000);
+    const place = placeFrame(taskWith(alt), onStack, 0x7fff_0000_0000, 512);
     expect(place).toMatchObject({ fpstate: 0x10_4000 - 512 });
   });
 
   it('goes on below when the task is on the alternate stack already', () => {
-    const place = placeFrame(taskWith(alt), onStack, 0x10_3000);
+    const place = placeFrame(taskWith(alt), onStack, 0x10_3000, 512);
     if (typeof place === 'number') throw new Error('there is room');
     expect(place.fpstate).toBeLessThan(0x10_3000);
   });
@@ -110,7 +110,7 @@ describe('the place of a frame', () => {
     ['the alternate stack is used up', alt, 0x10_0200],
     ['the stack pointer is at the bottom of memory', none, 512],
   ])('does not exist when %s', (_case, stack, sp) => {
-    expect(placeFrame(taskWith(stack), onStack, sp)).toBe(EFAULT);
+    expect(placeFrame(taskWith(stack), onStack, sp, 512)).toBe(EFAULT);
   });
 
   it.each([

@@ -1,16 +1,17 @@
 // Entering a handler and coming back (arch/x86/kernel/signal.c): the frame goes below the red zone, or on the alternate
-// stack, with the FXSAVE image above it; rt_sigreturn takes everything back. A frame from a hostile program can only hurt
+// stack, with the FPU's XSAVE area above it; rt_sigreturn takes everything back. A frame from a hostile program can only hurt
 // that program: whatever does not fit ends in SIGSEGV.
 import { EFAULT, failed, type Failure } from '../abi/errno.ts';
-import { MXCSR_MASK, initialFxsave } from '../abi/fxsave.ts';
+import { MXCSR_MASK } from '../abi/fxsave.ts';
 import { SA, SIGNAL_COUNT, SS_AUTODISARM, UNBLOCKABLE, signalBit } from '../abi/signal.ts';
 import {
-  FRAME_BYTES, FRAME_SIGINFO, FRAME_UCONTEXT, FXSAVE_BYTES, RED_ZONE_BYTES, SIGCONTEXT_REGISTERS, UCONTEXT_BYTES,
-  readUcontext, writeSignalFrame,
+  FRAME_BYTES, FRAME_SIGINFO, FRAME_UCONTEXT, RED_ZONE_BYTES, SIGCONTEXT_REGISTERS, SW_BYTES, UCONTEXT_BYTES, fpstateBytes,
+  isMarkedFpstate, readUcontext, writeFpstate, writeSignalFrame,
 } from '../abi/signal-frame.ts'; // prettier-ignore
 import { get32 } from '../lib/bytes.ts';
 import {
-  REGISTER, loadFxsave, readRegister, readRegisterBig, saveFxsave, writeRegister, writeRegisterBig,
+  FXSAVE_BYTES, REGISTER, initialXsave, isXsaveHeader, loadXsave, readRegister, readRegisterBig, saveXsave, writeRegister,
+  writeRegisterBig,
 } from '../machine/index.ts'; // prettier-ignore
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from '../state.ts';
@@ -23,6 +24,8 @@ const RESTORABLE_FLAGS = 0x50dd5n;
 const FIXED_FLAGS = 0x202n;
 /** Cleared at a handler's start: DF RF TF. */
 const CLEARED_FLAGS = 0x10500n;
+/** XSTATE_BV of an FXSAVE image. */
+const X87_AND_SSE = 3;
 const SIGNAL_SET_MASK = (1n << BigInt(SIGNAL_COUNT)) - 1n;
 
 export interface FramePlace {
@@ -31,12 +34,17 @@ export interface FramePlace {
 }
 
 /** Where the frame goes, or EFAULT when it would leave the alternate stack that it is on. */
-export function placeFrame(task: Task, action: SignalAction, sp: number): FramePlace | Failure {
+export function placeFrame(
+  task: Task,
+  action: SignalAction,
+  sp: number,
+  fpstateLength: number,
+): FramePlace | Failure {
   const { altStack } = task.signals;
   const nested = isOnAltStack(altStack, sp);
   const entering = (action.flags & SA.ONSTACK) !== 0 && altStackStatus(altStack, sp) === 0;
   const top = entering ? altStack.address + altStack.size : sp - RED_ZONE_BYTES;
-  const fpstate = Math.floor((top - FXSAVE_BYTES) / 64) * 64;
+  const fpstate = Math.floor((top - fpstateLength) / 64) * 64;
   const frame = Math.floor((fpstate - FRAME_BYTES) / 16) * 16 - 8;
   if (frame < 0) return EFAULT;
   if ((nested || entering) && !rangeHolds(altStack, frame)) return EFAULT;
@@ -52,9 +60,9 @@ export function enterHandler(
 ): number | Failure {
   const { machine, cpu } = kernel;
   if ((action.flags & SA.RESTORER) === 0) return EFAULT;
-  const place = placeFrame(task, action, readRegister(machine, cpu, REGISTER.rsp));
+  const place = placeFrame(task, action, readRegister(machine, cpu, REGISTER.rsp), fpstateBytes(machine));
   if (failed(place)) return place;
-  const length = place.fpstate + FXSAVE_BYTES - place.frame;
+  const length = place.fpstate + fpstateBytes(machine) - place.frame;
   const reachable = ways.faultInUser(kernel, task, place.frame, length, 'write');
   if (failed(reachable)) return reachable;
   const { altStack } = task.signals;
@@ -72,7 +80,7 @@ export function enterHandler(
       info,
     }),
   );
-  bytes.set(saveFxsave(machine, cpu), place.fpstate - place.frame);
+  bytes.set(writeFpstate(machine, saveXsave(machine, cpu)), place.fpstate - place.frame);
   const written = ways.writeUser(kernel, task, place.frame, bytes);
   if (failed(written)) return written;
   if (altStack.flags >= SS_AUTODISARM) task.signals.altStack = noAltStack();
@@ -90,7 +98,7 @@ function startHandler(kernel: Kernel, signal: number, handler: number, frame: nu
   writeRegister(machine, cpu, REGISTER.rip, handler);
   const flags = readRegisterBig(machine, cpu, REGISTER.rflags);
   writeRegisterBig(machine, cpu, REGISTER.rflags, flags & ~CLEARED_FLAGS);
-  loadFxsave(machine, cpu, initialFxsave());
+  loadXsave(machine, cpu, initialXsave(machine));
 }
 
 /** After the frame stands: the handler's mask is in force (SA_NODEFER leaves the signal itself open). */
@@ -108,8 +116,8 @@ export function restoreFrame(kernel: Kernel, task: Task): bigint | Failure {
   if (failed(uc)) return uc;
   const context = readUcontext(uc);
   if (!context.selectorsValid) return EFAULT;
-  const fxsave = context.fpstate === 0 ? initialFxsave() : readFxsave(kernel, task, context.fpstate);
-  if (failed(fxsave)) return fxsave;
+  const fpstate = context.fpstate === 0 ? initialXsave(machine) : readFpstate(kernel, task, context.fpstate);
+  if (failed(fpstate)) return fpstate;
   task.signals.blocked = context.mask & ~UNBLOCKABLE;
   const oldFlags = readRegisterBig(machine, cpu, REGISTER.rflags);
   let rax = 0n;
@@ -125,17 +133,31 @@ export function restoreFrame(kernel: Kernel, task: Task): bigint | Failure {
         (oldFlags & ~RESTORABLE_FLAGS) | (value & RESTORABLE_FLAGS) | FIXED_FLAGS,
       );
   });
-  loadFxsave(machine, cpu, fxsave);
+  loadXsave(machine, cpu, fpstate);
   restoreAltStack(task, context.stack);
   return rax;
 }
 
-function readFxsave(kernel: Kernel, task: Task, address: number): Uint8Array | Failure {
+/** The FPU state of a frame as an XSAVE area; one that is not marked counts as an FXSAVE image, the rest as initial. */
+function readFpstate(kernel: Kernel, task: Task, address: number): Uint8Array | Failure {
+  const { machine } = kernel;
   const image = ways.readUser(kernel, task, address, FXSAVE_BYTES);
   if (failed(image)) return image;
   if (image.length < FXSAVE_BYTES) return EFAULT;
-  // reserved MXCSR bits would raise #GP in FXRSTOR; Linux refuses the frame
-  return (get32(image, 24) & ~MXCSR_MASK) === 0 ? image : EFAULT;
+  // Reserved MXCSR bits would raise #GP in XRSTOR; Linux refuses the frame
+  if ((get32(image, 24) & ~MXCSR_MASK) !== 0) return EFAULT;
+  const area = initialXsave(machine);
+  if (get32(image, SW_BYTES.at) === SW_BYTES.magic1) {
+    const whole = ways.readUser(kernel, task, address, fpstateBytes(machine));
+    if (failed(whole)) return whole;
+    if (isMarkedFpstate(machine, whole)) {
+      area.set(whole.subarray(0, area.length));
+      return isXsaveHeader(machine, area) ? area : EFAULT;
+    }
+  }
+  area.set(image);
+  area[FXSAVE_BYTES] = X87_AND_SSE;
+  return area;
 }
 
 /** As sigaltstack would do, but what it refuses is left out without a word. */

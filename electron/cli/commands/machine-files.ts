@@ -87,7 +87,7 @@ export const info: Command = {
     const { config } = found;
     const mebibytes = (bytes: number): string => `${bytes / 1024 ** 2} MiB`;
     print(
-      `${config.name}: ${config.cpus} CPUs, ${mebibytes(config.memoryBytes)} RAM, ${mebibytes(config.swapBytes)} swap, disk ${config.disk}, seed ${config.seed}`,
+      `${config.name}: ${config.cpus} CPUs (x86-64-${config.cpuModel ?? 'v2'}), ${mebibytes(config.memoryBytes)} RAM, ${mebibytes(config.swapBytes)} swap, disk ${config.disk}, seed ${config.seed}`,
     );
     print(`image ${config.image}, made ${config.createdAt}`);
     print(
