@@ -55,7 +55,7 @@ function packed(host: HostFormat): Instruction['emit'] {
     const b = e.variable('v128');
     a.set(e.read(target));
     b.set(e.read(source));
-    e.when(compareLanesAreSlow(e, host, a.get, b.get), () =>
+    e.unlikely(compareLanesAreSlow(host, a.get, b.get), () =>
       withFlags(e, () => {
         e.emit(e.call(vectorHelper('sseCompare', format), e.context, a.get, b.get, signals(imm)));
         a.set(e.call(vectorHelper('sseOperand', format), e.context, a.get));

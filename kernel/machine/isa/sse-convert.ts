@@ -218,14 +218,12 @@ function integerToScalar(host: HostFormat): Instruction {
   });
 }
 
-const daz = (e: InstructionEmitter): Code => i32.and(e.get('mxcsr'), i32.const(MXCSR.denormalsAreZero));
-
 const singleToDouble: Emit = (e, target, source) => {
   const x = e.readF32(source);
   const result = e.variable('f64');
   result.set(f64.promote_f32(x));
   const odd = i32.or(f32.ne(x, x), isDenormal(SINGLE, i32.reinterpret_f32(x)));
-  e.when(i32.or(daz(e), odd), () =>
+  e.unlikely(odd, () =>
     withFlags(e, () => result.set(f64.reinterpret_i64(e.call('sseWiden', e.context, HOST_SINGLE.wide(x))))),
   );
   e.writeF64(target, result.get);
@@ -248,7 +246,7 @@ const singlesToDoubles: Emit = (e, target, source) => {
   const result = e.variable('v128');
   result.set(f64x2.promote_low_f32x4(a));
   const odd = v128.any_true(v128.or(nanLanes(SINGLE, a), denormalLanes(SINGLE, a)));
-  e.when(i32.or(daz(e), odd), () =>
+  e.unlikely(odd, () =>
     withFlags(e, () => {
       const first = e.let('i64', e.call('sseWiden', e.context, laneOf(SINGLE, a, 0)));
       const second = e.let('i64', e.call('sseWiden', e.context, laneOf(SINGLE, a, 1)));

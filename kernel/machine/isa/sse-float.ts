@@ -10,9 +10,8 @@ import { instruction } from './declare.ts';
 import { exactHelpers } from './sse-exact.ts';
 import { HOSTS } from './sse-host.ts';
 import type { HostFormat } from './sse-host.ts';
-import { MXCSR } from './sse-number.ts';
 import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneDoubt, laneHelpers, nanLanes, scalarDoubt, unusualLanes, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
-import { ZERO, binary, immediate, lanes, sourceOf } from './sse-support.ts';
+import { ZERO, binary, immediate, knownImmediate, lanes, sourceOf } from './sse-support.ts';
 
 type Name = 'Add' | 'Sub' | 'Mul' | 'Div';
 const HOST_OPERATION = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div' } as const;
@@ -125,19 +124,17 @@ function squareRoots(): Instruction[] {
   });
 }
 
-const daz = (e: InstructionEmitter): Code => i32.and(e.get('mxcsr'), i32.const(MXCSR.denormalsAreZero));
 export const unordered = (host: HostFormat, a: Code, b: Code): Code =>
   i32.or(host.scalar.ne(a, a), host.scalar.ne(b, b));
 
-/** Comparing is the same on the host unless an operand is a NaN or denormal: then there are flags to raise. */
-function compareIsSlow(e: InstructionEmitter, host: HostFormat, a: Code, b: Code): Code {
+/** Comparing is the same on the host unless an operand is a NaN or denormal: then there are flags to raise, and DAZ counts. */
+function compareIsSlow(host: HostFormat, a: Code, b: Code): Code {
   const { format, bitsOf } = host;
-  return anyOf(daz(e), unordered(host, a, b), isDenormal(format, bitsOf(a)), isDenormal(format, bitsOf(b)));
+  return anyOf(unordered(host, a, b), isDenormal(format, bitsOf(a)), isDenormal(format, bitsOf(b)));
 }
-export function compareLanesAreSlow(e: InstructionEmitter, host: HostFormat, a: Code, b: Code): Code {
+export function compareLanesAreSlow(host: HostFormat, a: Code, b: Code): Code {
   const { format } = host;
-  const odd = anyLane(nanLanes(format, a), nanLanes(format, b), denormalLanes(format, a), denormalLanes(format, b)); // prettier-ignore
-  return i32.or(daz(e), odd);
+  return anyLane(nanLanes(format, a), nanLanes(format, b), denormalLanes(format, a), denormalLanes(format, b)); // prettier-ignore
 }
 
 function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction[] {
@@ -149,7 +146,7 @@ function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction
       binary(`${stem}p${suffix}`, feature, [[`${host.packed} 0F ${opcode} /r`, 'Vx,Wx']], (a, b, e) => {
         const result = e.variable('v128');
         result.set(v128.bitselect(a, b, host.vector[before](a, b)));
-        e.when(compareLanesAreSlow(e, host, a, b), () =>
+        e.unlikely(compareLanesAreSlow(host, a, b), () =>
           withFlags(e, () => result.set(e.call(vectorHelper(`sse${name}`, format), e.context, a, b))),
         );
         return result.get;
@@ -164,7 +161,7 @@ function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction
           const b = host.read(e, source);
           const result = e.variable(host.type);
           result.set(select(host.scalar[before](a, b), a, b));
-          e.when(compareIsSlow(e, host, a, b), () =>
+          e.unlikely(compareIsSlow(host, a, b), () =>
             withFlags(e, () =>
               result.set(
                 host.ofBits(e.call(`sse${name}${format.bits}`, e.context, host.wide(a), host.wide(b))),
@@ -185,7 +182,7 @@ export function comparedScalars(e: InstructionEmitter, host: HostFormat, target:
   const b = e.variable(type);
   a.set(host.read(e, target));
   b.set(host.read(e, source));
-  e.when(compareIsSlow(e, host, a.get, b.get), () =>
+  e.unlikely(compareIsSlow(host, a.get, b.get), () =>
     withFlags(e, () => {
       e.emit(e.call(`sseCompare${format.bits}`, e.context, host.wide(a.get), host.wide(b.get), quietToo));
       a.set(host.ofBits(e.call(`sseOperand${format.bits}`, e.context, host.wide(a.get))));
@@ -216,7 +213,7 @@ function compares(): Instruction[] {
           const b = e.variable('v128');
           a.set(e.read(target));
           b.set(e.read(source));
-          e.when(compareLanesAreSlow(e, host, a.get, b.get), () =>
+          e.unlikely(compareLanesAreSlow(host, a.get, b.get), () =>
             withFlags(e, () => {
               e.emit(e.call(vectorHelper('sseCompare', format), e.context, a.get, b.get, orders(imm)));
               a.set(e.call(vectorHelper('sseOperand', format), e.context, a.get));
@@ -224,6 +221,18 @@ function compares(): Instruction[] {
             }),
           );
           const { vector } = host;
+          const known = knownImmediate(e, predicate);
+          if (known !== undefined) {
+            const unorderedLanes = v128.or(nanLanes(format, a.get), nanLanes(format, b.get));
+            const basic = [
+              vector.eq(a.get, b.get),
+              vector.lt(a.get, b.get),
+              vector.le(a.get, b.get),
+              unorderedLanes,
+            ];
+            const chosen = basic[known & 3] ?? ZERO;
+            return e.write(target, (known & 4) === 0 ? chosen : v128.not(chosen));
+          }
           const unorderedLanes = v128.or(nanLanes(format, a.get), nanLanes(format, b.get));
           const chosen = select(
             bitOf(imm, 1),

@@ -9,7 +9,15 @@ import type { Family, Form, Helper, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
 import { HOSTS } from './sse-host.ts';
 import type { HostFormat } from './sse-host.ts';
-import { laneCount, laneOf, replaceLane, vectorHelper, withFlags } from './sse-lanes.ts';
+import {
+  controlIsSlow,
+  laneCount,
+  laneOf,
+  nanLanes,
+  replaceLane,
+  vectorHelper,
+  withFlags,
+} from './sse-lanes.ts';
 import {
   FLAGS_AT,
   FORMATS,
@@ -25,7 +33,7 @@ import {
   raise,
 } from './sse-number.ts';
 import type { Format } from './sse-number.ts';
-import { ZERO, immediate, laneMask, sourceOf } from './sse-support.ts';
+import { ZERO, immediate, knownImmediate, laneMask, sourceOf } from './sse-support.ts';
 
 /** x rounded to an integral value in a mode of MXCSR. */
 export function integral(f: Emitter, host: HostFormat, x: Code, mode: Code): Code {
@@ -129,6 +137,16 @@ function rounding(mnemonic: string, forms: readonly Form[], emit: Instruction['e
   return instruction({ mnemonic, source: sourceOf(mnemonic), feature: 'sse4.1', forms, emit });
 }
 
+/** imm8's mode of ROUNDSD where MXCSR is as usual (then it rounds to nearest), applied by `round`; all four if it is not known. */
+function byMode(e: InstructionEmitter, imm: Code, known: number | undefined, round: (mode: keyof typeof ROUND) => Code): Code {
+  const modes = ['nearest', 'down', 'up', 'zero'] as const;
+  if (known !== undefined) return round((known & 4) !== 0 ? 'nearest' : (modes[known & 3] ?? 'nearest'));
+  const mode = e.let('i32', select(i32.and(imm, i32.const(4)), i32.const(0), i32.and(imm, i32.const(3))));
+  const is = (name: keyof typeof ROUND): Code => i32.eq(mode, i32.const(ROUND[name]));
+  return select(is('down'), round('down'), select(is('up'), round('up'), select(is('zero'), round('zero'), round('nearest'))));
+} // prettier-ignore
+const HOST_ROUNDING = { nearest: 'nearest', down: 'floor', up: 'ceil', zero: 'trunc' } as const;
+
 function roundings(): Instruction[] {
   return HOSTS.flatMap((host) => {
     const { letter, format } = host;
@@ -140,19 +158,28 @@ function roundings(): Instruction[] {
         if (selection === undefined) return;
         const a = e.read(source);
         const imm = immediate(e, selection);
-        let result: Code = ZERO;
-        withFlags(e, () => {
-          for (let lane = 0; lane < 128 / format.bits; lane++)
-            result = e.let('v128', replaceLane(format, result, lane, e.call(helper, e.context, laneOf(format, a, lane), imm)));
-        });
-        e.write(target, result);
+        const result = e.variable('v128');
+        result.set(byMode(e, imm, knownImmediate(e, selection), (mode) => host.vector[HOST_ROUNDING[mode]](a)));
+        // With the precision flag set already, only a NaN has something to raise
+        e.unlikely(i32.or(controlIsSlow(e), v128.any_true(nanLanes(format, a))), () =>
+          withFlags(e, () => {
+            let exact: Code = ZERO;
+            for (let lane = 0; lane < 128 / format.bits; lane++)
+              exact = e.let('v128', replaceLane(format, exact, lane, e.call(helper, e.context, laneOf(format, a, lane), imm)));
+            result.set(exact);
+          }),
+        );
+        e.write(target, result.get);
       }),
       rounding(`rounds${suffix}`, [[`66 0F 3A ${double ? '0B' : '0A'} /r ib`, `V${letter},W${letter},Ib`]], (e, target, source, selection) => {
         if (selection === undefined) return;
         const x = host.read(e, source);
         const imm = immediate(e, selection);
         const result = e.variable(host.type);
-        withFlags(e, () => result.set(host.ofBits(e.call(helper, e.context, host.wide(x), imm))));
+        result.set(byMode(e, imm, knownImmediate(e, selection), (mode) => host.scalar[HOST_ROUNDING[mode]](x)));
+        e.unlikely(i32.or(controlIsSlow(e), host.scalar.ne(x, x)), () =>
+          withFlags(e, () => result.set(host.ofBits(e.call(helper, e.context, host.wide(x), imm)))),
+        );
         host.write(e, target, result.get);
       }),
     ];
