@@ -91,11 +91,14 @@ function rootOf(kernel: Kernel, task: Task): Path {
   return mount === undefined ? task.fs.root : { mount: mount.id, dentry: mount.root };
 }
 
-function enter(kernel: Kernel, task: Task, place: Path): number | Failure {
+/** A place that may become somebody's working directory or root. */
+function enterable(kernel: Kernel, task: Task, place: Path | Failure): Path | Failure {
+  if (failed(place)) return place;
   const { inode } = place.dentry;
   if (inode === null) return ENOENT;
   if (inode.kind !== 'directory') return ENOTDIR;
-  return checkPermission(kernel, task, inode, MAY_EXEC);
+  const allowed = checkPermission(kernel, task, inode, MAY_EXEC);
+  return failed(allowed) ? allowed : place;
 }
 
 export const chdir = syscall({
@@ -103,10 +106,8 @@ export const chdir = syscall({
   name: 'chdir',
   args: { path: PATH },
   run(kernel, task, { path }) {
-    const place = walkAt(kernel, task, AT_FDCWD, path, 0);
+    const place = enterable(kernel, task, walkAt(kernel, task, AT_FDCWD, path, 0));
     if (failed(place)) return place;
-    const allowed = enter(kernel, task, place);
-    if (failed(allowed)) return allowed;
     setWorkingDirectory(kernel, task.fs, place);
     return 0;
   },
@@ -118,10 +119,8 @@ export const fchdir = syscall({
   args: { fd: FD },
   run(kernel, task, { fd }) {
     const file = anyFileOf(task, fd);
-    const place = failed(file) ? file : placeOf(file);
+    const place = enterable(kernel, task, failed(file) ? file : placeOf(file));
     if (failed(place)) return place;
-    const allowed = enter(kernel, task, place);
-    if (failed(allowed)) return allowed;
     setWorkingDirectory(kernel, task.fs, place);
     return 0;
   },
@@ -132,10 +131,8 @@ export const chroot = syscall({
   name: 'chroot',
   args: { path: PATH },
   run(kernel, task, { path }) {
-    const place = walkAt(kernel, task, AT_FDCWD, path, 0);
+    const place = enterable(kernel, task, walkAt(kernel, task, AT_FDCWD, path, 0));
     if (failed(place)) return place;
-    const allowed = enter(kernel, task, place);
-    if (failed(allowed)) return allowed;
     if (!hasCapability(task, FS_CAPABILITY.SYS_CHROOT)) return EPERM;
     setRoot(kernel, task.fs, place);
     return 0;

@@ -134,10 +134,13 @@ function clip(pieces: readonly Piece[], most: number): { pieces: Piece[]; total:
   return { pieces: kept, total };
 }
 
+type Direction = 'read' | 'write';
+
 /** `position` null: the file's own, which moves. */
-function readVector(
+function moveVector(
   kernel: Kernel,
   task: Task,
+  direction: Direction,
   fd: number,
   vectors: number,
   count: number,
@@ -145,28 +148,52 @@ function readVector(
 ): number | Failure {
   const file = fileOf(task, fd);
   if (failed(file)) return file;
-  if (!file.readable) return EBADF;
+  if (!(direction === 'read' ? file.readable : file.writable)) return EBADF;
   if (position !== null && isStream(file)) return ESPIPE;
   const all = readVectors(kernel, task, vectors, count);
   if (failed(all)) return all;
   const [only] = all;
-  if (all.length === 1 && only !== undefined) {
-    const into: Transfer = { kind: 'user', task, ...only };
-    return position === null
-      ? readAtPosition(kernel, task, file, into)
-      : readFile(kernel, task, file, into, position);
-  }
+  if (all.length === 1 && only !== undefined)
+    return moveOne(kernel, task, direction, file, { kind: 'user', task, ...only }, position);
   const { pieces, total } = clip(all, MAX_GATHER);
+  return direction === 'read'
+    ? scatter(kernel, task, file, pieces, total, position)
+    : gather(kernel, task, file, pieces, total, position);
+}
+
+function moveOne(
+  kernel: Kernel,
+  task: Task,
+  direction: Direction,
+  file: OpenFile,
+  transfer: Transfer,
+  position: number | null,
+): number | Failure {
+  if (direction === 'read') {
+    return position === null
+      ? readAtPosition(kernel, task, file, transfer)
+      : readFile(kernel, task, file, transfer, position);
+  }
+  return position === null
+    ? writeAtPosition(kernel, task, file, transfer)
+    : writeFile(kernel, task, file, transfer, position);
+}
+
+/** Reads into a kernel buffer, then to the pieces, which are made accessible first. */
+function scatter(
+  kernel: Kernel,
+  task: Task,
+  file: OpenFile,
+  pieces: readonly Piece[],
+  total: number,
+  position: number | null,
+): number | Failure {
   for (const piece of pieces) {
     const ready = faultInUser(kernel, task, piece.address, piece.length, 'write');
     if (failed(ready)) return ready;
   }
   const bytes = new Uint8Array(total);
-  const into: Transfer = { kind: 'kernel', bytes };
-  const got =
-    position === null
-      ? readAtPosition(kernel, task, file, into)
-      : readFile(kernel, task, file, into, position);
+  const got = moveOne(kernel, task, 'read', file, { kind: 'kernel', bytes }, position);
   if (failed(got)) return got;
   let at = 0;
   for (const piece of pieces) {
@@ -179,28 +206,15 @@ function readVector(
   return got;
 }
 
-function writeVector(
+/** Brings the pieces together in a kernel buffer and writes that. */
+function gather(
   kernel: Kernel,
   task: Task,
-  fd: number,
-  vectors: number,
-  count: number,
+  file: OpenFile,
+  pieces: readonly Piece[],
+  total: number,
   position: number | null,
 ): number | Failure {
-  const file = fileOf(task, fd);
-  if (failed(file)) return file;
-  if (!file.writable) return EBADF;
-  if (position !== null && isStream(file)) return ESPIPE;
-  const all = readVectors(kernel, task, vectors, count);
-  if (failed(all)) return all;
-  const [only] = all;
-  if (all.length === 1 && only !== undefined) {
-    const from: Transfer = { kind: 'user', task, ...only };
-    return position === null
-      ? writeAtPosition(kernel, task, file, from)
-      : writeFile(kernel, task, file, from, position);
-  }
-  const { pieces, total } = clip(all, MAX_GATHER);
   const bytes = new Uint8Array(total);
   let at = 0;
   for (const piece of pieces) {
@@ -209,24 +223,21 @@ function writeVector(
     bytes.set(part, at);
     at += part.length;
   }
-  const from: Transfer = { kind: 'kernel', bytes, resumable: true };
-  return position === null
-    ? writeAtPosition(kernel, task, file, from)
-    : writeFile(kernel, task, file, from, position);
+  return moveOne(kernel, task, 'write', file, { kind: 'kernel', bytes, resumable: true }, position);
 }
 
 export const readv = syscall({
   number: 19,
   name: 'readv',
   args: { fd: FD, vectors: POINTER, count: INT },
-  run: (kernel, task, { fd, vectors, count }) => readVector(kernel, task, fd, vectors, count, null),
+  run: (kernel, task, { fd, vectors, count }) => moveVector(kernel, task, 'read', fd, vectors, count, null),
 });
 
 export const writev = syscall({
   number: 20,
   name: 'writev',
   args: { fd: FD, vectors: POINTER, count: INT },
-  run: (kernel, task, { fd, vectors, count }) => writeVector(kernel, task, fd, vectors, count, null),
+  run: (kernel, task, { fd, vectors, count }) => moveVector(kernel, task, 'write', fd, vectors, count, null),
 });
 
 export const preadv = syscall({
@@ -234,7 +245,7 @@ export const preadv = syscall({
   name: 'preadv',
   args: { fd: FD, vectors: POINTER, count: INT, offset: LONG },
   run: (kernel, task, { fd, vectors, count, offset }) =>
-    offset < 0 ? EINVAL : readVector(kernel, task, fd, vectors, count, offset),
+    offset < 0 ? EINVAL : moveVector(kernel, task, 'read', fd, vectors, count, offset),
 });
 
 export const pwritev = syscall({
@@ -242,7 +253,7 @@ export const pwritev = syscall({
   name: 'pwritev',
   args: { fd: FD, vectors: POINTER, count: INT, offset: LONG },
   run: (kernel, task, { fd, vectors, count, offset }) =>
-    offset < 0 ? EINVAL : writeVector(kernel, task, fd, vectors, count, offset),
+    offset < 0 ? EINVAL : moveVector(kernel, task, 'write', fd, vectors, count, offset),
 });
 
 const RWF_HIPRI = 1;
@@ -254,7 +265,7 @@ export const preadv2 = syscall({
   missing: 'RWF_NOWAIT gives EOPNOTSUPP',
   run(kernel, task, { fd, vectors, count, offset, flags }) {
     if ((flags & ~RWF_HIPRI) !== 0) return EOPNOTSUPP;
-    return readVector(kernel, task, fd, vectors, count, offset === -1 ? null : offset);
+    return moveVector(kernel, task, 'read', fd, vectors, count, offset === -1 ? null : offset);
   },
 });
 
@@ -265,7 +276,7 @@ export const pwritev2 = syscall({
   missing: 'RWF_DSYNC, RWF_SYNC, RWF_NOWAIT and RWF_APPEND give EOPNOTSUPP',
   run(kernel, task, { fd, vectors, count, offset, flags }) {
     if ((flags & ~RWF_HIPRI) !== 0) return EOPNOTSUPP;
-    return writeVector(kernel, task, fd, vectors, count, offset === -1 ? null : offset);
+    return moveVector(kernel, task, 'write', fd, vectors, count, offset === -1 ? null : offset);
   },
 });
 
@@ -339,7 +350,14 @@ function copyBetween(
     const put =
       failed(got) || got === 0
         ? got
-        : send(kernel, task, to, bytes.subarray(0, got), toPosition === null ? null : toPosition + done);
+        : moveOne(
+            kernel,
+            task,
+            'write',
+            to,
+            { kind: 'kernel', bytes: bytes.subarray(0, got) },
+            toPosition === null ? null : toPosition + done,
+          );
     if (failed(put)) {
       if (put !== BLOCKED) return done > 0 ? done : put;
       if (done > 0) callData<CopyProgress>(task, () => ({ done: 0 })).done = done;
@@ -349,19 +367,6 @@ function copyBetween(
     done += put;
   }
   return done;
-}
-
-function send(
-  kernel: Kernel,
-  task: Task,
-  to: OpenFile,
-  bytes: Uint8Array,
-  position: number | null,
-): number | Failure {
-  const from: Transfer = { kind: 'kernel', bytes };
-  return position === null
-    ? writeAtPosition(kernel, task, to, from)
-    : writeFile(kernel, task, to, from, position);
 }
 
 export const sendfile = syscall({
