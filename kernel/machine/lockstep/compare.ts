@@ -72,8 +72,9 @@ function visible(
   seen.set('trap', hex(trap));
   const offset = word(STATE.rip) - codeBase(test);
   seen.set('rip', word(STATE.rip + 1) === 0 ? hex(offset) : hexWords(state, STATE.rip, 8));
-  // Of kernel addresses the real page tables show whether there is a page
-  if ((trap === 13 || trap === 14) && word(STATE.address + 1) >= 0)
+  // Of kernel addresses, and the page below those that are not canonical, the real page tables show whether there is a page
+  const isTop = word(STATE.address + 1) === 0x7fff && word(STATE.address) >>> 12 === 0xf_ffff;
+  if ((trap === 13 || trap === 14) && word(STATE.address + 1) >= 0 && !isTop)
     seen.set('error code', hex(word(STATE.error)));
   // Which byte of a masked store or of a large image is named first is the implementation's choice
   if (
@@ -152,7 +153,7 @@ function isNear(mnemonic: string, test: Case, what: string, a: string, b: string
 
 /** A masked store of nothing may fault or not (SDM 2B, MASKMOVDQU). */
 const isOpen = (mnemonic: string, native: Result): boolean =>
-  mnemonic.startsWith('maskmov') && native.state[STATE.trap] !== 3;
+  /^v?maskmov(q|dqu)/.test(mnemonic) && native.state[STATE.trap] !== 3;
 
 /** The differences as lines, native first. Empty: equal. */
 export function differences(

@@ -26,7 +26,7 @@ import {
 const PAGE_PHYSICAL = [0x12_0000, 0x12_4000, 0x12_8000, 0x12_c000, 0x13_0000, 0x13_4000] as const;
 const CODE_PHYSICAL = [0x10_0000, 0x10_8000] as const;
 const WRITABLE_CODE = [4, 5] as const; // of PAGE_PHYSICAL
-const INSTRUCTIONS_MAX = 200_000;
+const INSTRUCTIONS_MAX = 2_000_000;
 const PRESENT_USER = 5;
 const WRITABLE = 2;
 

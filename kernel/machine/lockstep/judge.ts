@@ -14,7 +14,7 @@ import { disassemble, runNative } from './native.ts';
 import { shrink } from './shrink.ts';
 import { programFor } from './program.ts';
 import type { Batch, Case, Result } from './records.ts';
-import { STATE, TRAP_TIMEOUT, newBatch, newResult } from './records.ts';
+import { STATE, TRAP_BUDGET, TRAP_TIMEOUT, newBatch, newResult } from './records.ts';
 import type { CpuModel } from '../machine.ts';
 
 const BATCH = 4000;
@@ -86,10 +86,17 @@ export function judgeWaiting(judge: Judge): void {
       return;
     }
     let executed = -1;
+    let endless = false;
     for (const { tier, emulated, passes } of tiers) {
       let failed = false;
       runPasses(emulated, test, passes, result, (ours, pass) => {
-        if (failed) return;
+        if (failed || endless) return;
+        // Longer than it pays to interpret; but what ends in one tier must end in the other
+        if (ours.state[STATE.trap] === TRAP_BUDGET && executed < 0) {
+          endless = true;
+          judge.timeouts++;
+          return;
+        }
         const lines = isEqual(form.name, native, ours) && !judge.x87Pointers
           ? []
           : differences(form.name, test, native, ours, { x87Pointers: judge.x87Pointers, mmx: form.mmx, encoding: form.encoding }); // prettier-ignore

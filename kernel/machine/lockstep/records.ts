@@ -20,6 +20,8 @@ export const CODE_MAX = 800;
 export const WINDOW_MAX = 640;
 /** The native run did not end. */
 export const TRAP_TIMEOUT = 255;
+/** Nor did ours, in as many instructions as it may take. */
+export const TRAP_BUDGET = -1;
 
 export interface Case {
   /** In the writable pages instead of the read-only ones. */
