@@ -7,14 +7,14 @@ import { caseNamed, vocabularyFor, formsOf, onHost, seedOf } from './cases.ts';
 import type { CaseOptions, Form } from './cases.ts';
 import { differences, isEqual } from './compare.ts';
 import type { Emulated } from './emulated.ts';
-import { bootEmulated, runPasses } from './emulated.ts';
+import { bootEmulated, runEmulated, runPasses } from './emulated.ts';
 import { caseFor } from './generate.ts';
 import type { NativeHost } from './native.ts';
 import { disassemble, runNative } from './native.ts';
 import { shrink } from './shrink.ts';
 import { programFor } from './program.ts';
 import type { Batch, Case, Result } from './records.ts';
-import { STATE, TRAP_BUDGET, TRAP_TIMEOUT, newBatch, newResult } from './records.ts';
+import { STATE, TRAP_BUDGET, TRAP_TIMEOUT, batchOf, newBatch, newResult } from './records.ts';
 import type { CpuModel } from '../machine.ts';
 
 const BATCH = 4000;
@@ -173,14 +173,24 @@ export function runLockstep(host: NativeHost, emulated: Emulated, options: Optio
 const PROGRAMS_SHRUNK = 6;
 let shrunk = 0;
 
-/** A failure with what repeats it; of programs only the part that matters. */
+/** The part of a program that matters: against the interpreter where it is the compiler that is wrong. */
+function madeSmaller(host: NativeHost, { tier, repeat }: Failure, tiers: Judge['tiers']): string[] {
+  const ours = tiers.find((one) => one.tier === tier);
+  const again =
+    ours === undefined || shrunk++ >= PROGRAMS_SHRUNK ? undefined : caseNamed(ours.emulated, repeat);
+  if (ours === undefined || again === undefined) return [];
+  if (tier === 'interpreter')
+    return shrink((test) => runNative(host, batchOf([test]), 1)[0], ours.emulated, ours.passes, again.test);
+  const [interpreter] = bootTiers(['interpreter'], ours.emulated.machine.config.cpuModel);
+  if (interpreter === undefined) return [];
+  return shrink((test) => runEmulated(interpreter.emulated, test), ours.emulated, ours.passes, again.test);
+}
+
+/** A failure with what repeats it. */
 export function describeFailure(host: NativeHost, failure: Failure, tiers: Judge['tiers'] = []): string {
   const { encoding, repeat, tier, code, lines, name } = failure;
   const bytes = [...code].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  const ours = tiers.find((one) => one.tier === tier);
-  const again = name === 'program' && ours !== undefined && shrunk++ < PROGRAMS_SHRUNK ? caseNamed(ours.emulated, repeat) : undefined; // prettier-ignore
-  const small =
-    again === undefined || ours === undefined ? [] : shrink(host, ours.emulated, ours.passes, again.test);
+  const small = name === 'program' ? madeSmaller(host, failure, tiers) : [];
   const text = name === 'program' ? '' : disassemble(host, code)[0];
   return [
     `${name} [${encoding}] in the ${tier}: ${name === 'program' ? '' : bytes}   ${text ?? ''}`,

@@ -4,23 +4,25 @@ import { disassembleOne } from '../decode/disassemble.ts';
 import { differences } from './compare.ts';
 import type { Emulated } from './emulated.ts';
 import { runPasses } from './emulated.ts';
-import type { NativeHost } from './native.ts';
-import { runNative } from './native.ts';
-import type { Case } from './records.ts';
-import { batchOf, codeBase, newResult } from './records.ts';
+import type { Case, Result } from './records.ts';
+import { codeBase, newResult } from './records.ts';
 
 const NOP = 0x90;
 
+/** What a program should do: as the real CPU, or for the compiler's tier as the interpreter. */
+export type Reference = (test: Case) => Result | undefined;
+
 /** Lines of what differs in a program; empty: nothing. */
-function differs(host: NativeHost, emulated: Emulated, passes: number, test: Case): string[] {
-  const [native] = runNative(host, batchOf([test]), 1);
+function differs(reference: Reference, emulated: Emulated, passes: number, test: Case): string[] {
+  const right = reference(test);
   let found: string[] = [];
-  let executed = -1;
-  runPasses(emulated, test, passes, newResult(), (ours) => {
-    if (native === undefined || found.length > 0) return;
-    found = differences('program', test, native, ours, { x87Pointers: false, mmx: true, encoding: '' });
+  let executed = right?.executed ?? -1;
+  runPasses(emulated, test, passes, newResult(), (ours, pass) => {
+    if (right === undefined || found.length > 0) return;
+    found = differences('program', test, right, ours, { x87Pointers: false, mmx: true, encoding: '' });
     if (executed >= 0 && executed !== ours.executed)
-      found.push(`instructions: ${executed}, then ${ours.executed}`);
+      found.push(`instructions: ${executed}, ours ${ours.executed}`);
+    if (found.length > 0) found.push(`in pass ${pass + 1}`);
     executed = ours.executed;
   });
   return found;
@@ -39,16 +41,19 @@ function instructionsOf(emulated: Emulated, test: Case): { at: number; length: n
 }
 
 /** The case's code is changed. Gives the listing of what matters and its differences. */
-export function shrink(host: NativeHost, emulated: Emulated, passes: number, test: Case): string[] {
-  let lines = differs(host, emulated, passes, test);
+export function shrink(reference: Reference, emulated: Emulated, passes: number, test: Case): string[] {
+  let lines = differs(reference, emulated, passes, test);
   if (lines.length === 0) return ['no difference when run alone'];
-  for (const { at, length } of instructionsOf(emulated, test)) {
-    const before = test.code.slice(at, at + length);
-    if (before.every((byte) => byte === NOP || byte === 0xcc)) continue;
-    test.code.fill(NOP, at, at + length);
-    const left = differs(host, emulated, passes, test);
-    if (left.length > 0) lines = left;
-    else test.code.set(before, at);
+  for (let removed = true; removed;) {
+    removed = false;
+    for (const { at, length } of instructionsOf(emulated, test).reverse()) {
+      const before = test.code.slice(at, at + length);
+      if (before.every((byte) => byte === NOP || byte === 0xcc)) continue;
+      test.code.fill(NOP, at, at + length);
+      const left = differs(reference, emulated, passes, test);
+      if (left.length > 0) [lines, removed] = [left, true];
+      else test.code.set(before, at);
+    }
   }
   const listing = instructionsOf(emulated, test)
     .filter(({ text }) => text !== 'nop')

@@ -63,7 +63,7 @@ export function work(job: Job & { readonly worker: number; readonly workers: num
     const texts = failures.map((one) => ({
       name: one.name,
       repeat: one.repeat,
-      text: describeFailure(host, one),
+      text: describeFailure(host, one, judge.tiers),
     }));
     parentPort?.postMessage({
       cases: judge.cases,
