@@ -3,7 +3,7 @@
 // function.ts lets the interpreter's handler execute the instruction instead.
 
 import type { InstructionEmitter, Variable } from '../exec/emitter.ts';
-import { conditionOf, flagOf, flagWord, flagWords } from './flags.ts';
+import { conditionOf, flagOf, flagWord, rawWords } from './flags.ts';
 import type { FlagHome, Flags } from './flags.ts';
 import { signExtend } from '../exec/flags.ts';
 import type { Operand, OperandKind, OperandLetter } from '../isa/declare.ts';
@@ -30,7 +30,7 @@ import type { Access, SlotPicker } from './memory.ts';
 import { accessMemory, placeOfAccess } from './memory.ts';
 import type { Instruction } from './region.ts';
 import type { PathState, Unit, Vector } from './unit.ts';
-import { FLAG_LOCALS, LOCAL, allocate, collect, context, copyState, emit, freshValue, keep, readGpr, setTogether, setVector, valueOf, vectorOf, wholeVector, writeGpr, zeroExtended } from './unit.ts'; // prettier-ignore
+import { CHEAP_FLAG, FLAG_LOCALS, LOCAL, allocate, collect, context, copyState, emit, freshValue, keep, readGpr, setTogether, setVector, valueOf, vectorOf, wholeVector, writeGpr, zeroExtended } from './unit.ts'; // prettier-ignore
 import type { Value } from './values.ts';
 import { ROOT, constantOf, fold } from './values.ts';
 
@@ -127,8 +127,7 @@ function meet(unit: Unit, thenCode: Code[], afterThen: PathState, elseCode: Code
     for (const [arm, state] of [[thenCode, afterThen], [elseCode, afterElse]] as const)
       inArm(arm, state, () => {
         if (state.flags.kind === 'locals') return;
-        const words = flagWords(state.flags, flagHome(unit));
-        emit(unit, setTogether(words.map((word, k) => [LOCAL.flagKind + k, word] as const)));
+        emit(unit, setTogether(flagSets(rawWords(state.flags, flagHome(unit)))));
       });
     merged.flags = { kind: 'locals' };
   }
@@ -140,11 +139,15 @@ export function flagHome(unit: Unit): FlagHome {
     emitter: baseEmitter(unit),
     locals: FLAG_LOCALS,
     toContext() {
-      storeFlagWords(unit, FLAG_LOCALS);
+      emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
       unit.state.flags = { kind: 'context' };
     },
   };
 }
+
+/** Words as assignments to their locals. */
+export const flagSets = (words: readonly (Code | undefined)[]): (readonly [local: number, value: Code])[] =>
+  words.flatMap((word, i) => (word === undefined ? [] : [[LOCAL.flagKind + i, word] as const]));
 
 export function storeFlagWords(unit: Unit, [kind, a, b, result]: readonly [Code, Code, Code, Code]): void {
   emit(unit, i32.store(context, kind, CONTEXT.flagKind));
@@ -591,7 +594,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
 
     flags(recipe, a, b, result, bytes = size) {
       const before = unit.state.flags;
-      const r = keep(unit, 'i64', result);
+      const r = keep(unit, 'i64', result, CHEAP_FLAG);
       let flags: Flags;
       if (recipe === 'logic') flags = { kind: 'logic', result: r, size: bytes };
       else if (recipe === 'inc' || recipe === 'dec') flags = { kind: recipe, result: r, size: bytes, before };
@@ -600,10 +603,10 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
       unit.state.flags = flags;
     },
     flagsOf(result, carry, overflow, bytes = size) {
-      const part = (code: Code): Code => keep(unit, 'i32', code);
+      const part = (code: Code): Code => keep(unit, 'i32', code, CHEAP_FLAG);
       unit.state.flags = {
         kind: 'shift',
-        result: keep(unit, 'i64', result),
+        result: keep(unit, 'i64', result, CHEAP_FLAG),
         carry: part(carry),
         overflow: part(overflow),
         size: bytes,
@@ -613,7 +616,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
       const kept: typeof values = {};
       for (const name of ['C', 'P', 'A', 'Z', 'S', 'O'] as const) {
         const value = values[name];
-        if (value !== undefined) kept[name] = keep(unit, 'i32', value);
+        if (value !== undefined) kept[name] = keep(unit, 'i32', value, CHEAP_FLAG);
       }
       unit.state.flags = { kind: 'partial', values: kept, before: unit.state.flags };
     },

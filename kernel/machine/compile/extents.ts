@@ -7,19 +7,20 @@
 
 import type { Body } from '../exec/body.ts';
 import type { Code } from '../exec/wasm.ts';
-import { call, i32, i64, ret, tailCallIndirect } from '../exec/wasm.ts';
+import { call, i32, i64, ret, select, tailCallIndirect } from '../exec/wasm.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
 import * as layout from '../layout.ts';
 import { COMPILED, CONTEXT, ENTRY, EXIT, EXTENT } from '../layout.ts';
 import { PTE } from '../machine.ts';
 import { functionOf } from '../mmu/walk.ts';
+import { storeFlagsBody } from './flags.ts';
 import { REGION_SIGNATURE } from '../exec/signatures.ts';
 
 const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_TABLE, FRAME_CODE_BASE, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
 const FRAME_BITS = 0x000f_ffff_ffff_f000n;
 const RESERVED_BITS = 0x000f_ff00_0000_0000n;
 const NO_EXECUTE = 1n << 63n;
-/** Pages looked at on either side of the one that was asked for. */
+/** Pages looked at on either side of the one that was asked for; all of the page table's when that was too few before. */
 const REACH = 32;
 
 const codeOfFrame = (host: Code): Code =>
@@ -112,13 +113,14 @@ function emitExtent(name: string, write: boolean, memoryBytes: number): Function
       if (write) b.when(codeOfFrame(hostOf(pte)), () => b.emit(none));
       const wanted = b.let('i64', i64.and(pte, i64.const(FRAME_BITS | BigInt(needed))));
       const mask = i64.const(FRAME_BITS | RESERVED_BITS | BigInt(needed));
+      const reach = b.let('i32', select(i64.eqz(size.get), i32.const(REACH), i32.const(512)));
       const grow = (up: boolean): Code => {
         const pages = b.variable('i32');
         const sign = up ? 1 : -1;
         pages.set(i32.const(0));
         b.loop((leave) => {
           const next = b.let('i32', i32.add(pages.get, i32.const(1)));
-          leave(i32.gt_u(next, i32.const(REACH)));
+          leave(i32.gt_u(next, reach));
           const at = b.let('i32', i32.add(leaf, i32.mul(next, i32.const(8 * sign))));
           // Not beyond this page table
           leave(i32.and(i32.xor(at, leaf), i32.const(-4096)));
@@ -219,6 +221,15 @@ export function extentFunctions(memoryBytes: number, firstEntry: number): Functi
     emitExtent('writeExtent', true, memoryBytes),
     emitCodePage(),
     emitEnterAt(firstEntry),
+    functionOf(
+      'storeFlags',
+      ['i32', 'i32', 'i64', 'i64', 'i64'],
+      undefined,
+      (b, _context, kind, a, second, result) => {
+        storeFlagsBody(b, kind, a, second, result);
+        return [];
+      },
+    ),
     // What the table holds where nothing is compiled
     functionOf('notCompiled', ['i32', 'i64', 'i32', 'i32'], 'i32', () => i32.const(EXIT.jump)),
   ];

@@ -6,7 +6,7 @@ import { ARITHMETIC_FLAGS, FLAG_BIT, FLAG_KIND, signExtend } from '../exec/flags
 import * as lazyFlags from '../exec/flags.ts';
 import type { Emitter, FlagName } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { call, i32, i64 } from '../exec/wasm.ts';
+import { call, i32, i64, select } from '../exec/wasm.ts';
 
 /** Operands and results are values: zero-extended from `size` bytes, but a result may have more bits. */
 export type Flags =
@@ -208,6 +208,52 @@ export function flagWords(flags: Flags, home: FlagHome): FlagWords {
       return [kind(name), signExtend(a, size), signExtend(b, size), signExtend(result, size)];
     }
   }
+}
+
+/** Kinds of raw words: operands as they are, with the size; RAW + 4 × operation + log2 of the size. */
+export const RAW = 16;
+const RAW_OPERATION: Partial<Record<Flags['kind'], number>> = { sub: 0, add: 1, logic: 2, adc: 3, sbb: 4 };
+const SIZE_LOG: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
+
+/**
+ * What the four locals must be set to where control meets; words that the kind does not use stay. Raw words cost nothing
+ * to make: extending them, and the result of a comparison, is left to `storeFlags`, at exits.
+ */
+export function rawWords(flags: Flags, home: FlagHome): readonly (Code | undefined)[] {
+  const operation = RAW_OPERATION[flags.kind];
+  if (operation === undefined || !('size' in flags)) return flagWords(flags, home);
+  const kind = i32.const(RAW + 4 * operation + (SIZE_LOG[flags.size] ?? 0));
+  if (flags.kind === 'logic') return [kind, flags.result];
+  if (!('a' in flags)) return flagWords(flags, home);
+  return [kind, flags.a, flags.b, operation < 3 ? undefined : flags.result];
+}
+
+/** Body of storeFlags(context, kind, a, b, result): raw words to the context, in the interpreter's form. */
+export function storeFlagsBody(body: Emitter, kind: Code, a: Code, b: Code, result: Code): void {
+  const at = lazyFlags.FLAG_FIELDS;
+  const store = (words: FlagWords): void => {
+    body.emit(i32.store(body.context, words[0], at.kind));
+    body.emit(i64.store(body.context, words[1], at.a));
+    body.emit(i64.store(body.context, words[2], at.b));
+    body.emit(i64.store(body.context, words[3], at.result));
+  };
+  body.when(
+    i32.lt_u(kind, i32.const(RAW)),
+    () => store([kind, a, b, result]),
+    () => {
+      const operation = body.let('i32', i32.shr_u(i32.sub(kind, i32.const(RAW)), i32.const(2)));
+      const bits = i32.shl(i32.const(8), i32.and(kind, i32.const(3)));
+      const shift = body.let('i64', i64.extend_i32_u(i32.sub(i32.const(64), bits)));
+      const sign = (value: Code): Code => i64.shr_s(i64.shl(value, shift), shift);
+      const is = (number: number): Code => i32.eq(operation, i32.const(number));
+      const isLogic = body.let('i32', is(2));
+      const sum = select(is(0), i64.sub(a, b), select(is(1), i64.add(a, b), result));
+      const extended = body.let('i64', sign(select(isLogic, a, sum)));
+      const adds = i32.or(is(1), is(3));
+      const code = select(adds, i32.const(FLAG_KIND.add), select(is(4), i32.const(FLAG_KIND.sbb), i32.const(FLAG_KIND.sub))); // prettier-ignore
+      store([code, sign(a), select(isLogic, i64.const(0), sign(b)), extended]);
+    },
+  );
 }
 
 /** Condition codes 0 to 15 of Jcc, as i32 0/1. */

@@ -28,15 +28,17 @@ import type { FunctionCode } from '../exec/wasm-module.ts';
 import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
 import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
-import { Unsupported, emitInstruction, flagHome, storeFlagWords } from './emit.ts';
+import { Unsupported, emitInstruction, flagHome, flagSets, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
 import { flowGraph } from './graph.ts';
-import { flagWords } from './flags.ts';
+import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
 import { flowOf } from './region.ts';
 import { tierOf } from './tiers.ts';
 import type { PathState, Unit, VectorHome } from './unit.ts';
-import { FLAG_LOCALS, LOCAL, allocate, collect, context, copyState, emit, homeState, homeward, newUnit, setTogether, withinPath } from './unit.ts'; // prettier-ignore
+import type { SlotLocals } from './memory.ts';
+import { loadSlot } from './memory.ts';
+import { FLAG_LOCALS, LOCAL, allocate, allocateFixed, collect, context, copyState, emit, evaluate, homeState, homeward, newUnit, setTogether, withinPath } from './unit.ts'; // prettier-ignore
 
 /** Nested calls of compiled functions at most; beyond, the chain is unwound. */
 const DEPTH_MAX = 200;
@@ -59,8 +61,11 @@ interface Work {
   readonly loops: Map<number, Label>;
   readonly leaveBare: Label;
   readonly leaveFlags: Label;
+  readonly leaveRaw: Label;
   readonly returns: ReadonlySet<number>; // blocks behind calls
   readonly longest: Map<number, number>;
+  /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
+  readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
   /** Code that is filled in when it is known which registers the region uses. */
   readonly stores: Code[][];
   readonly loads: Code[][];
@@ -114,30 +119,26 @@ function exitCode(work: Work, state: PathState, status: number, rip: Code): Code
   unit.state = copyState(state);
   const code = collect(unit, () => {
     const { flags } = unit.state;
-    const isBare = flags.kind === 'context';
-    const words = isBare || flags.kind === 'locals' ? [] : flagWords(flags, flagHome(unit));
-    emit(
-      unit,
-      setTogether([
-        ...homeward(unit),
-        ...words.map((word, k) => [LOCAL.flagKind + k, word] as const),
-        [LOCAL.exitAt, rip],
-      ]),
-    );
+    const isHome = flags.kind === 'context' || flags.kind === 'locals';
+    // Rare exits leave it to storeFlags to make the words what the interpreter wants
+    const isRare = status === EXIT.step;
+    const words = isHome ? [] : isRare ? rawWords(flags, flagHome(unit)) : flagWords(flags, flagHome(unit));
+    emit(unit, setTogether([...homeward(unit), ...flagSets(words), [LOCAL.exitAt, rip]]));
     emit(unit, spend(state.executed));
     emit(unit, local.set(LOCAL.status, i32.const(status)));
-    emit(unit, br(isBare ? work.leaveBare : work.leaveFlags));
+    const isRaw = isRare || flags.kind === 'locals';
+    emit(unit, br(flags.kind === 'context' ? work.leaveBare : isRaw ? work.leaveRaw : work.leaveFlags));
   });
   unit.state = before;
   return code;
 }
 
 /** All registers home, flags in their locals, the count up to date: before control meets. */
-function goHome(work: Work): void {
+function goHome(work: Work, further: readonly (readonly [local: number, value: Code])[] = []): void {
   const { unit } = work;
   const { flags, executed } = unit.state;
-  const words = flags.kind === 'locals' ? [] : flagWords(flags, flagHome(unit));
-  const sets = [...homeward(unit), ...words.map((word, k) => [LOCAL.flagKind + k, word] as const)];
+  const words = flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
+  const sets = [...homeward(unit), ...flagSets(words), ...further];
   if (sets.length > 0) emit(unit, setTogether(sets));
   emit(unit, spend(executed));
 }
@@ -180,7 +181,8 @@ function toContext(work: Work): void {
   const { unit } = work;
   const { flags } = unit.state;
   const sets = homeward(unit);
-  if (flags.kind !== 'context') storeFlagWords(unit, flags.kind === 'locals' ? FLAG_LOCALS : flagWords(flags, flagHome(unit))); // prettier-ignore
+  if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
+  else if (flags.kind !== 'context') storeFlagWords(unit, flagWords(flags, flagHome(unit)));
   if (sets.length > 0) emit(unit, setTogether(sets));
   const stores: Code[] = [];
   work.stores.push(stores);
@@ -254,6 +256,23 @@ function goTo(work: Work, to: number): void {
   unit.state.ended = true;
 }
 
+function slotLocals(work: Work, slot: number, loopAt: number): SlotLocals {
+  const slots = work.loopSlots.get(loopAt);
+  if (slots === undefined) throw new Error('invariant broken: a loop that has begun');
+  let locals = slots.locals.get(slot);
+  if (locals === undefined) {
+    const { types } = work.unit;
+    locals = {
+      low: allocateFixed(types, 'i64'),
+      limit64: allocateFixed(types, 'i64'),
+      addend: allocateFixed(types, 'i32'),
+    };
+    slots.locals.set(slot, locals);
+    slots.loads.push(loadSlot(slot, locals));
+  }
+  return locals;
+}
+
 /** A block and all that it dominates. */
 function emitTree(work: Work, node: FlowNode): void {
   const { unit } = work;
@@ -261,6 +280,9 @@ function emitTree(work: Work, node: FlowNode): void {
     goHome(work);
     unit.state = homeState(unit, { kind: 'locals' });
     work.loops.set(node.at, label('loop'));
+    const loads: Code[] = [];
+    work.loopSlots.set(node.at, { locals: new Map(), loads });
+    emit(unit, loads);
   }
   const merges = node.children.flatMap((at) => {
     const child = work.graph.get(at);
@@ -328,13 +350,16 @@ function emitOne(work: Work, instruction: Instruction): void {
   const back = instruction.at + instruction.length;
   const control: Control = {
     slotFor: work.services.slotFor,
+    localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode,
     branchTo(at) {
       if (flow === 'call') emitCall(work, addressOf(at), at, back);
       else goTo(work, at);
     },
     jumpTo(address) {
-      if (instruction.entry.instruction.mnemonic === 'call') return emitCall(work, address, undefined, back);
+      // Evaluated now: registers are about to go home, and the expression may read their homes
+      if (instruction.entry.instruction.mnemonic === 'call')
+        return emitCall(work, evaluate(unit, 'i64', address), undefined, back);
       emit(unit, exitCode(work, unit.state, EXIT.jump, address));
       unit.state.ended = true;
     },
@@ -434,8 +459,10 @@ export function compileRegion(region: Region, name: string, services: Services):
     loops: new Map(),
     leaveBare: label('leave'),
     leaveFlags: label('leave with flags'),
+    leaveRaw: label('leave with raw flags'),
     returns,
     longest: new Map(),
+    loopSlots: new Map(),
     stores: [],
     loads: [],
   };
@@ -455,7 +482,14 @@ export function compileRegion(region: Region, name: string, services: Services):
   fillRegisters(work);
   const body: Code = [
     prologue,
-    block(work.leaveBare, [block(work.leaveFlags, [tree, 0x00]), flags]),
+    block(work.leaveBare, [
+      block(work.leaveFlags, [
+        block(work.leaveRaw, [tree, 0x00]),
+        call('storeFlags', context, ...FLAG_LOCALS),
+        br(work.leaveBare),
+      ]),
+      flags,
+    ]),
     atEnd,
     i64.store(context, local.get(LOCAL.exitAt), CONTEXT.rip),
     i32.store(context, remainingLocal, CONTEXT.remaining),

@@ -35,7 +35,22 @@ export interface Access {
 export interface SlotPicker {
   /** Offset in the context of the slot for a class of accesses. */
   slotFor(name: string, write: boolean): number;
+  /** In a loop: locals that hold the slot's content while the loop runs. */
+  localsFor(slot: number, loop: number): SlotLocals;
 }
+
+export interface SlotLocals {
+  readonly low: number;
+  readonly limit64: number;
+  readonly addend: number;
+}
+
+/** Loads a slot into locals. */
+export const loadSlot = (slot: number, { low, limit64, addend }: SlotLocals): Code => [
+  local.set(low, i64.load(context, slot + EXTENT.low)),
+  local.set(limit64, i64.load(context, slot + EXTENT.limit64)),
+  local.set(addend, i32.load(context, slot + EXTENT.addend)),
+];
 
 function widened(group: Group, delta: number, size: number): boolean {
   const low = Math.min(group.low, delta);
@@ -87,29 +102,34 @@ export function accessMemory(
   const check: Code[] = [];
   emit(unit, check);
   const leaving = leave();
-  unit.pending.push(() => check.push(checkCode(slots, group, name, leaving)));
+  const { loop } = unit;
+  unit.pending.push(() => {
+    const slot = slots.slotFor(name, group.write);
+    check.push(checkCode(slot, loop === undefined ? undefined : slots.localsFor(slot, loop), group, leaving));
+  });
   groups.set(write ? writeKey : readKey, group);
   return { group, delta: 0 };
 }
 
-function checkCode(slots: SlotPicker, group: Group, name: string, leave: Code): Code {
+function checkCode(slot: number, cached: SlotLocals | undefined, group: Group, leave: Code): Code {
   const span = group.high - group.low;
-  const slot = slots.slotFor(name, group.write);
   const { code } = group.anchor;
   const first = group.low === 0 ? code : i64.add(code, i64.const(group.low));
-  const limit = span <= 64 ? EXTENT.limit64 : EXTENT.limit1024;
-  const distance = i64.sub(first, i64.load(context, slot + EXTENT.low));
   const miss = call(group.write ? 'writeExtent' : 'readExtent', context, i32.const(slot), first, i32.const(span));
+  const inLocals = span <= 64 ? cached : undefined;
+  const low = inLocals === undefined ? i64.load(context, slot + EXTENT.low) : local.get(inLocals.low);
+  const limitAt = slot + (span <= 64 ? EXTENT.limit64 : EXTENT.limit1024);
+  const limit = inLocals === undefined ? i64.load(context, limitAt) : local.get(inLocals.limit64);
+  const addend = inLocals === undefined ? i32.load(context, slot + EXTENT.addend) : local.get(inLocals.addend);
   return unlikely(
-    i64.ge_u(distance, i64.load(context, slot + limit)),
+    i64.ge_u(i64.sub(first, low), limit),
     [
       local.set(group.host, miss),
       unlikely(i32.eqz(local.get(group.host)), leave),
-      group.low === 0
-        ? []
-        : local.set(group.host, i32.sub(local.get(group.host), i32.const(group.low))),
+      group.low === 0 ? [] : local.set(group.host, i32.sub(local.get(group.host), i32.const(group.low))),
+      inLocals === undefined ? [] : loadSlot(slot, inLocals),
     ],
-    local.set(group.host, i32.add(i32.wrap_i64(code), i32.load(context, slot + EXTENT.addend))),
+    local.set(group.host, i32.add(i32.wrap_i64(code), addend)),
   );
 } // prettier-ignore
 

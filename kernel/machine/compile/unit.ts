@@ -73,6 +73,8 @@ export interface Unit {
   readonly scalars: WeakMap<object, Vector>;
   /** Roots of base + index, by their parts. */
   readonly pairs: Map<string, number>;
+  /** Operations of expressions that are values. */
+  readonly costs: WeakMap<object, number>;
   /** How deep in conditional parts of one instruction. */
   nesting: number;
   /** Written at the end of the block: checks whose range is known only then. */
@@ -89,7 +91,8 @@ export const FLAG_LOCALS: FlagWords = [
   local.get(LOCAL.flagResult),
 ];
 
-function allocateFixed(types: Type[], type: Type): number {
+/** A local for the whole function. */
+export function allocateFixed(types: Type[], type: Type): number {
   return 4 + types.push(type) - 1;
 }
 
@@ -125,6 +128,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     usesFs: false,
     scalars: new WeakMap(),
     pairs: new Map(),
+    costs: new WeakMap(),
     nesting: 0,
     pending: [],
     block: 0,
@@ -194,10 +198,57 @@ export function collect(unit: Unit, fill: () => void): Code[] {
 const isPlain = (unit: Unit, code: Code): boolean =>
   constantOf(code) !== undefined || (typeof code === 'object' && unit.values.known.has(code));
 
-/** Evaluates now, unless it is a value already. */
-export function keep(unit: Unit, type: Type, code: Code): Code {
+/** Operations that an expression may have and still be written out wherever it is used. */
+const CHEAP = 3;
+/** The same for flags, which are seldom used at all. */
+export const CHEAP_FLAG = 24;
+
+/**
+ * Operations of a pure expression, Infinity if it may trap, or depends on more than values. The optimiser finds equal
+ * expressions, so a cheap one that only an exit needs is computed there and nowhere else.
+ */
+function costOf(unit: Unit, code: Code, limit: number): number {
+  if (!Array.isArray(code)) return Infinity;
+  const known: readonly Code[] = code;
+  const cost = unit.costs.get(known);
+  if (cost !== undefined) return cost;
+  if (constantOf(known) !== undefined || unit.values.known.has(known)) return 0;
+  const opcode = known[known.length - 1];
+  if (typeof opcode !== 'number' || known.length < 2 || known.length > 3) return Infinity;
+  if (constantOf(fold(known)) !== undefined) return 0;
+  const isDivision = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
+  const isInteger = (opcode >= 0x45 && opcode <= 0x5a) || (opcode >= 0x67 && opcode <= 0x8a) || opcode === 0xa7;
+  const isExtension = opcode === 0xac || opcode === 0xad || (opcode >= 0xc0 && opcode <= 0xc4);
+  if (isDivision || !(isInteger || isExtension)) return Infinity;
+  let sum = 1;
+  for (const operand of known.slice(0, -1)) {
+    sum += costOf(unit, operand, limit);
+    if (sum > limit) return Infinity;
+  }
+  return sum;
+} // prettier-ignore
+
+/** The expression as a value: itself when it is cheap, else it is evaluated now. */
+export function keep(unit: Unit, type: Type, code: Code, limit = CHEAP): Code {
   const folded = fold(code);
   if (isPlain(unit, folded)) return folded;
+  if ((type === 'i64' || type === 'i32') && typeof folded === 'object') {
+    const cost = costOf(unit, folded, limit);
+    if (cost <= limit) {
+      unit.costs.set(folded, cost);
+      const bits = type === 'i64' ? bitsOf(unit.values, folded) : 64;
+      const place = type === 'i64' ? placeOf(unit.values, folded) : undefined;
+      const at = place ?? { root: unit.values.nextRoot++, offset: 0 };
+      unit.values.known.set(folded, { code: folded, bits, root: at.root, offset: at.offset });
+      return folded;
+    }
+  }
+  return evaluate(unit, type, folded);
+}
+
+/** Evaluates now, into a local of its own. */
+export function evaluate(unit: Unit, type: Type, code: Code): Code {
+  const folded = fold(code);
   const index = allocate(unit, type);
   emit(unit, local.set(index, folded));
   const result = local.get(index);
