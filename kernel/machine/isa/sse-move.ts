@@ -48,7 +48,7 @@ function maskedStore(e: InstructionEmitter, value: Code, mask: Code, bytes: 8 | 
   const chosen = e.let('v128', i8x16.shr_s(mask, i32.const(7)));
   const offset = e.address32 ? i64.and(e.register(7), i64.const(0xffff_ffff)) : e.register(7);
   const place = e.let('i64', i64.add(offset, e.segmentBase()));
-  if (bytes === 16) e.hostAt(place, 8, 'write'); // it counts as two stores of 8 bytes where alignment is checked
+  if (bytes === 16) e.hostAt(i64.add(place, i64.const(8)), 8, 'write'); // two stores, the upper first; alignment is that of 8 bytes
   const host = e.hostAt(place, bytes, 'write');
   const old = bytes === 16 ? v128.load(host) : v128.load64_zero(host);
   const merged = e.let('v128', v128.bitselect(value, old, chosen));
