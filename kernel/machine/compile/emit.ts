@@ -656,5 +656,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     },
   };
   if (operands.some((operand) => operand.kind === 'mmx')) unsupported('mmx');
+  // Upper halves and VEX.vvvv have no place here yet
+  if (entry.parsed.vex !== undefined) unsupported('VEX');
   entry.instruction.emit(e, ...operands);
 }
