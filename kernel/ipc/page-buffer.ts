@@ -1,9 +1,8 @@
 // A queue of bytes in page frames: what pipes and sockets hold between a writer and a reader. Frames come from the buddy
 // allocator when bytes arrive and go back when the last byte of a page has been read.
 import { EFAULT, failed, type Failure } from '../abi/errno.ts';
-import { moveToUser } from '../fs/vfs/transfer.ts';
+import { moveFrameToUser, moveUserToFrame } from '../fs/vfs/transfer.ts';
 import type { Transfer } from '../fs/vfs/inode.ts';
-import { viewBytes, writeBytes } from '../machine/index.ts';
 import { allocateUserFrame } from '../mm/allocate.ts';
 import { freeFrames } from '../mm/buddy.ts';
 import { FRAME_BYTES } from '../mm/physical.ts';
@@ -31,27 +30,45 @@ export function tailRoom(buffer: PageBuffer): number {
 
 /** Adds bytes at the end; with nothing added ENOMEM, or BLOCKED while memory is being freed. */
 export function appendBytes(kernel: Kernel, buffer: PageBuffer, bytes: Uint8Array): number | Failure {
+  return appendFrom(kernel, buffer, { kind: 'kernel', bytes }, 0, bytes.length);
+}
+
+/** Adds `count` bytes of a transfer, from `offset` on, all or none: EFAULT too leaves nothing behind. */
+export function appendFrom(
+  kernel: Kernel,
+  buffer: PageBuffer,
+  from: Transfer,
+  offset: number,
+  count: number,
+): number | Failure {
   const before = buffer.frames.length;
-  for (let room = tailRoom(buffer); room < bytes.length; room += FRAME_BYTES) {
+  for (let room = tailRoom(buffer); room < count; room += FRAME_BYTES) {
     const frame = allocateUserFrame(kernel, buffer.owner);
     if (failed(frame)) {
-      while (buffer.frames.length > before) freeFrames(kernel, buffer.frames.pop() ?? 0, 0);
+      cutFrames(kernel, buffer, before);
       return frame;
     }
     buffer.frames.push(frame);
   }
   let at = buffer.first + buffer.length;
-  for (let done = 0; done < bytes.length;) {
-    const offset = at % FRAME_BYTES;
-    const count = Math.min(FRAME_BYTES - offset, bytes.length - done);
+  for (let done = 0; done < count;) {
+    const inPage = at % FRAME_BYTES;
+    const length = Math.min(FRAME_BYTES - inPage, count - done);
     const frame = buffer.frames[Math.floor(at / FRAME_BYTES)] ?? 0;
-    const part = count === bytes.length ? bytes : bytes.subarray(done, done + count);
-    writeBytes(kernel.machine, frame * FRAME_BYTES + offset, part);
-    done += count;
-    at += count;
+    const moved = moveUserToFrame(kernel, from, offset + done, frame * FRAME_BYTES + inPage, length);
+    if (failed(moved)) {
+      cutFrames(kernel, buffer, before);
+      return moved;
+    }
+    done += length;
+    at += length;
   }
-  buffer.length += bytes.length;
-  return bytes.length;
+  buffer.length += count;
+  return count;
+}
+
+function cutFrames(kernel: Kernel, buffer: PageBuffer, left: number): void {
+  while (buffer.frames.length > left) freeFrames(kernel, buffer.frames.pop() ?? 0, 0);
 }
 
 /**
@@ -67,8 +84,7 @@ export function copyBytes(
     const offset = at % FRAME_BYTES;
     const length = Math.min(FRAME_BYTES - offset, end - done);
     const frame = buffer.frames[Math.floor(at / FRAME_BYTES)] ?? 0;
-    const view = viewBytes(kernel.machine, frame * FRAME_BYTES + offset, length);
-    const moved = moveToUser(kernel, into, intoOffset + done, view);
+    const moved = moveFrameToUser(kernel, into, intoOffset + done, frame * FRAME_BYTES + offset, length);
     if (failed(moved)) return done > 0 && moved === EFAULT ? done : moved;
     done += length;
     at += length;
@@ -76,15 +92,22 @@ export function copyBytes(
   return end;
 } // prettier-ignore
 
-/** Removes the oldest bytes and frees the frames that they leave empty. */
+/** Removes the oldest bytes and frees the frames that they leave empty; a pipe keeps one for its next bytes (tmp_page). */
 export function dropBytes(kernel: Kernel, buffer: PageBuffer, count: number): void {
   buffer.first += count;
   buffer.length -= count;
-  const empty = buffer.length === 0 ? buffer.frames.length : Math.floor(buffer.first / FRAME_BYTES);
+  if (buffer.length === 0) {
+    cutFrames(kernel, buffer, buffer.owner === 'pipe' ? 1 : 0);
+    buffer.first = 0;
+    return;
+  }
+  const empty = Math.floor(buffer.first / FRAME_BYTES);
   for (let i = 0; i < empty; i++) freeFrames(kernel, buffer.frames.shift() ?? 0, 0);
-  buffer.first = buffer.length === 0 ? 0 : buffer.first % FRAME_BYTES;
+  buffer.first %= FRAME_BYTES;
 }
 
 export function clearBuffer(kernel: Kernel, buffer: PageBuffer): void {
-  dropBytes(kernel, buffer, buffer.length);
+  buffer.first = 0;
+  buffer.length = 0;
+  cutFrames(kernel, buffer, 0);
 }

@@ -18,7 +18,7 @@ import { SI_USER, SIGPIPE } from '../abi/signal.ts';
 import { FIONREAD } from '../abi/termios.ts';
 import { fileOperations, type FileOperations, type Transfer } from '../fs/vfs/inode.ts';
 import type { OpenFile } from '../fs/vfs/open-file.ts';
-import { moveFromUser, transferLength } from '../fs/vfs/transfer.ts';
+import { transferLength } from '../fs/vfs/transfer.ts';
 import { keepProgress, takeProgress, type Progress } from '../lib/progress.ts';
 import { FRAME_BYTES } from '../mm/physical.ts';
 import { storeUser32 } from '../mm/user-memory.ts';
@@ -29,7 +29,7 @@ import { newSignalInfo } from '../signal/state.ts';
 import type { Kernel } from '../state.ts';
 import { charge } from '../time/clock.ts';
 import {
-  appendBytes,
+  appendFrom,
   clearBuffer,
   copyBytes,
   dropBytes,
@@ -135,8 +135,7 @@ function writePipe(kernel: Kernel, task: Task, file: OpenFile, from: Transfer): 
     const wanted = Math.min(count - done, room);
     const fits = count <= PIPE_BUF ? room >= count : room > 0;
     if (!fits) return waitForRoom(kernel, task, file, pipe, done);
-    const bytes = moveFromUser(kernel, from, done, Math.min(wanted, 16 * FRAME_BYTES));
-    const added = failed(bytes) ? bytes : appendBytes(kernel, pipe.buffer, bytes);
+    const added = appendFrom(kernel, pipe.buffer, from, done, Math.min(wanted, 16 * FRAME_BYTES));
     if (failed(added)) {
       if (added === BLOCKED) keepProgress(pipe.writing, task, done);
       return added !== BLOCKED && done > 0 ? done : added;
@@ -164,7 +163,8 @@ function pollPipe(kernel: Kernel, file: OpenFile): ReturnType<NonNullable<FileOp
     if (writersOf(kernel, pipe) === 0 && pipe.writerOpens !== writerOpens) events |= POLLHUP;
   }
   if (file.writable) {
-    if (pipe.buffer.frames.length < pipe.capacityPages) events |= POLLOUT | POLLWRNORM;
+    if (pipe.buffer.length === 0 || pipe.buffer.frames.length < pipe.capacityPages)
+      events |= POLLOUT | POLLWRNORM;
     if (readersOf(kernel, pipe) === 0) events |= POLLERR;
   }
   return { events, queues: [pipe.readable, pipe.writable] };

@@ -3,9 +3,9 @@
 // Addresses are resolved for the whole range before a byte is moved.
 import { BLOCKED, EFAULT, ENAMETOOLONG, failed, type Failure } from '../abi/errno.ts';
 import { USER_END } from '../abi/mman.ts';
-import { get32, latin1 } from '../lib/bytes.ts';
+import { get32, get64, latin1 } from '../lib/bytes.ts';
 import {
-  fillPhysical, load32, load64Big, load8, PTE, readBytes, store32, store64, store64Big, store8,
+  copyPhysical, fillPhysical, load32, load64, load64Big, load8, PTE, readBytes, store32, store64, store64Big, store8,
   viewBytes, writeBytes,
 } from '../machine/index.ts'; // prettier-ignore
 import type { Task } from '../sched/task.ts';
@@ -127,6 +127,64 @@ export function writeMm(
   return bytes.length;
 } // prettier-ignore
 
+/** Copies from RAM at a physical address to user memory. Gives the length. */
+export function copyToUser(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  physical: number,
+  length: number,
+): number | Failure {
+  return copyUser(kernel, task, address, physical, length, 'write');
+}
+
+/** Copies from user memory to RAM at a physical address. Gives the length. */
+export function copyFromUser(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  physical: number,
+  length: number,
+): number | Failure {
+  return copyUser(kernel, task, address, physical, length, 'read');
+}
+
+function copyUser(
+  kernel: Kernel,
+  task: Task,
+  address: number,
+  physical: number,
+  length: number,
+  access: 'read' | 'write',
+): number | Failure {
+  if (task.mm === null) return EFAULT;
+  if (fitsPage(address, length)) {
+    const user = physicalOf(kernel, task, task.mm, address, access);
+    if (failed(user)) return user;
+    copyPiece(kernel, user, physical, length, access);
+    return length;
+  }
+  const resolved = resolveRange(kernel, task, task.mm, address, length, access);
+  if (failed(resolved)) return resolved;
+  for (let i = 0, at = physical; i < pieces.length; i += 2) {
+    const size = pieces[i + 1] ?? 0;
+    copyPiece(kernel, pieces[i] ?? 0, at, size, access);
+    at += size;
+  }
+  return length;
+}
+
+function copyPiece(
+  kernel: Kernel,
+  user: number,
+  physical: number,
+  size: number,
+  access: 'read' | 'write',
+): void {
+  if (access === 'write') copyPhysical(kernel.machine, user, physical, size);
+  else copyPhysical(kernel.machine, physical, user, size); // prettier-ignore
+}
+
 /** Gives pages that must not be written private copies, then resolves them for reading. */
 function forceRange(
   kernel: Kernel,
@@ -230,8 +288,12 @@ export function loadUser32(kernel: Kernel, task: Task, address: number): number 
 
 /** Unsigned 64 bits, rounded above 2^53. */
 export function loadUser64(kernel: Kernel, task: Task, address: number): number | Failure {
-  const value = loadUserBig(kernel, task, address);
-  return failed(value) ? value : Number(value);
+  if (fitsPage(address, 8)) {
+    const physical = userPhysical(kernel, task, address, 'read');
+    return failed(physical) ? physical : load64(kernel.machine, physical);
+  }
+  const bytes = readUser(kernel, task, address, 8);
+  return failed(bytes) ? bytes : get64(bytes, 0);
 }
 
 /** Unsigned 64 bits. */

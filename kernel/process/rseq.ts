@@ -1,11 +1,11 @@
 // Restartable sequences (rseq(2), kernel/rseq.c): on the way to user mode after a task was off its CPU, the CPU's number is
 // put into the thread's struct rseq, and a critical section that was cut short goes to its abort handler.
 import { BLOCKED, EFAULT, failed, type Failure } from '../abi/errno.ts';
-import { RSEQ_CPU_ID_START, RSEQ_CS, RSEQ_CS_BYTES } from '../abi/rseq.ts';
+import { RSEQ_CPU_ID, RSEQ_CPU_ID_START, RSEQ_CS, RSEQ_CS_BYTES } from '../abi/rseq.ts';
 import { SIGSEGV, SI_KERNEL } from '../abi/signal.ts';
-import { get32, get64, put32 } from '../lib/bytes.ts';
+import { get32, get64 } from '../lib/bytes.ts';
 import { REGISTER, readRegister, writeRegister } from '../machine/index.ts';
-import { loadUser32, readUser, storeUserBig, writeUser } from '../mm/user-memory.ts';
+import { loadUser32, loadUser64, readUser, storeUser32, storeUserBig } from '../mm/user-memory.ts';
 import { signalPending } from '../sched/signal-pending.ts';
 import type { Task } from '../sched/task.ts';
 import { forceSignal } from '../signal/send.ts';
@@ -24,17 +24,14 @@ export function rseqUpdate(kernel: Kernel, task: Task): void {
 }
 
 function update(kernel: Kernel, task: Task, address: number, signature: number): number | Failure {
-  const section = readUser(kernel, task, address + RSEQ_CS, 8);
-  if (failed(section)) return section;
-  const sectionAddress = get64(section, 0);
+  const sectionAddress = loadUser64(kernel, task, address + RSEQ_CS);
+  if (failed(sectionAddress)) return sectionAddress;
   if (sectionAddress !== 0) {
     const left = leaveSection(kernel, task, address, sectionAddress, signature);
     if (failed(left)) return left;
   }
-  const cpu = new Uint8Array(8);
-  put32(cpu, 0, kernel.cpu);
-  put32(cpu, 4, kernel.cpu);
-  return writeUser(kernel, task, address + RSEQ_CPU_ID_START, cpu);
+  const stored = storeUser32(kernel, task, address + RSEQ_CPU_ID_START, kernel.cpu);
+  return failed(stored) ? stored : storeUser32(kernel, task, address + RSEQ_CPU_ID, kernel.cpu);
 }
 
 function leaveSection(

@@ -5,7 +5,7 @@
 // between these last two steps can sleep, so that size, blocks and content always belong together.
 import { BLOCKED, EBADF, EINVAL, EISDIR, failed, type Failure } from '../../abi/errno.ts';
 import { O } from '../../abi/open-flags.ts';
-import { viewBytes, writeBytes, fillPhysical } from '../../machine/index.ts';
+import { writeBytes, fillPhysical } from '../../machine/index.ts';
 import type { AddressSpace } from '../../mm/address-space.ts';
 import { getFrame, putFrame } from '../../mm/buddy.ts';
 import { grabPage, markDirty, readPage, truncatePages } from '../../mm/page-cache.ts';
@@ -21,7 +21,7 @@ import { fileOperations, inodeOperations, type Inode, type Transfer } from './in
 import { IN, notify } from './inotify.ts';
 import { operationsOf, type OpenFile } from './open-file.ts';
 import { touchFileAccess, touchModified } from './times.ts';
-import { moveFromUser, moveToUser, transferLength } from './transfer.ts';
+import { moveFrameToUser, moveFromUser, transferLength } from './transfer.ts';
 
 const PAGE = 4096;
 /** Pages that one step of a write fills. */
@@ -100,7 +100,7 @@ export function readCached(
     if (failed(frame)) return stop(task, into, done, frame);
     const count = Math.min(PAGE - offset, length - done);
     chargeNs(kernel, (costs.copyPage.ns * count) / PAGE);
-    const moved = moveToUser(kernel, into, done, viewBytes(kernel.machine, frame * PAGE + offset, count));
+    const moved = moveFrameToUser(kernel, into, done, frame * PAGE + offset, count);
     if (failed(moved)) return stop(task, into, done, moved);
     done += count;
   }

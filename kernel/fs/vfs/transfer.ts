@@ -1,6 +1,7 @@
 // Moving bytes between the kernel and what a read or write was given: user memory or a kernel buffer.
 import type { Failure } from '../../abi/errno.ts';
-import { readUser, writeUser } from '../../mm/user-memory.ts';
+import { viewBytes, writeBytes } from '../../machine/index.ts';
+import { copyFromUser, copyToUser, readUser, writeUser } from '../../mm/user-memory.ts';
 import type { Kernel } from '../../state.ts';
 import type { Transfer } from './inode.ts';
 
@@ -20,6 +21,34 @@ export function moveToUser(
     return bytes.length;
   }
   return writeUser(kernel, transfer.task, transfer.address + offset, bytes);
+}
+
+/** As moveToUser, from RAM: nothing is copied in between. */
+export function moveFrameToUser(
+  kernel: Kernel,
+  transfer: Transfer,
+  offset: number,
+  physical: number,
+  length: number,
+): number | Failure {
+  if (transfer.kind === 'user')
+    return copyToUser(kernel, transfer.task, transfer.address + offset, physical, length);
+  transfer.bytes.set(viewBytes(kernel.machine, physical, length), offset);
+  return length;
+}
+
+/** As moveFromUser, into RAM. */
+export function moveUserToFrame(
+  kernel: Kernel,
+  transfer: Transfer,
+  offset: number,
+  physical: number,
+  length: number,
+): number | Failure {
+  if (transfer.kind === 'user')
+    return copyFromUser(kernel, transfer.task, transfer.address + offset, physical, length);
+  writeBytes(kernel.machine, physical, transfer.bytes.subarray(offset, offset + length));
+  return length;
 }
 
 /** Takes `length` bytes at `offset` of the transfer. May give BLOCKED or EFAULT. */
