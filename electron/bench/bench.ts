@@ -41,34 +41,34 @@ async function compare(options: BenchOptions): Promise<number> {
   if (jobs.length === 0) throw new UsageError(`--only ${options.only.join(',')}: there is no such program.`);
   const shown = (row: Row): Row => (options.clock === 'cpu' ? byProcessorTime(row) : row);
   const before = busyness();
+  const host = hostFacts();
   const rows: Row[] = [];
+  /** After every program: what was measured stays when the bench is stopped. */
+  const save = (): void => {
+    if (options.json === undefined) return;
+    const load = { before, after: busyness() };
+    const means = groupMeans(rows.map(shown));
+    const figures = { options, host, load, rows: rows.map(withFigures), means };
+    writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+  };
   for (const job of jobs) {
     const row = measure(job, contenders, options.runs);
     rows.push(row);
+    save();
     say(columns([HEADINGS, lineOf(shown(row))])[1] ?? '');
     for (const problem of row.problems) say(`(!) ${problem}`);
   }
   const after = busyness();
-  const host = hostFacts();
   print(tableOf(rows.map(shown)));
-  const percent = (100 * stolenShare(before, after)).toFixed(1);
+  const stolen = (100 * stolenShare(before, after)).toFixed(1);
   const averages = after.loadAverages.map((average) => average.toFixed(2)).join(' ');
+  const clock = options.clock === 'cpu' ? 'processor time, ' : '';
+  const compiler = options.compiler === 'off' ? ', compiler off' : '';
+  const work = options.quick ? ', a tenth of the work' : '';
   print(
-    `\n${host.cpuModel}, ${host.cpuCount} CPUs; load averages ${averages}; taken by other guests of its host: ${percent} %`,
+    `\n${host.cpuModel}, ${host.cpuCount} CPUs; load averages ${averages}; taken by other guests of its host: ${stolen} %`,
   );
-  print(
-    `${host.node}; ${host.qemu ?? 'no qemu'}; ${options.clock === 'cpu' ? 'processor time, ' : ''}medians of ${options.runs}${options.quick ? ', a tenth of the work' : ''}`,
-  );
-  if (options.json !== undefined) {
-    const figures = {
-      options,
-      host,
-      load: { before, after },
-      rows: rows.map(withFigures),
-      means: groupMeans(rows.map(shown)),
-    };
-    writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
-  }
+  print(`${host.node}; ${host.qemu ?? 'no qemu'}; ${clock}medians of ${options.runs}${work}${compiler}`);
   return rows.some(({ problems }) => problems.length > 0) ? 1 : 0;
 }
 
