@@ -69,6 +69,15 @@ const parts = [
   { name: 'types-renderer', command: [bin('vue-tsc'), '-p', 'renderer', '--noEmit'] },
   { name: 'dead-code', command: [bin('knip'), '--no-progress'] },
   vitest('unit', []),
+  {
+    // The instructions against this host's CPU, from fixed seeds; where there is none, against recorded vectors
+    name: 'lockstep',
+    command: [process.execPath, 'kernel/machine/lockstep/lockstep.ts', '--minutes', '5'],
+  },
+  {
+    name: 'robust',
+    command: [process.execPath, 'kernel/machine/lockstep/fuzz.ts', '--minutes', '2'],
+  },
   vitest('guest', ['--config', 'vitest.guest.config.ts']),
   {
     name: 'end-to-end',

@@ -95,6 +95,7 @@ async function runWorkers(
   const shown = new Map<string, number>();
   const failed: string[] = [];
   let cases = 0;
+  let compiled = 0;
   let timeouts = 0;
   let forms = 0;
   const done = Array.from({ length: workers }, async (_unused, worker) => {
@@ -105,6 +106,7 @@ async function runWorkers(
       thread.on('message', (report: unknown) => {
         if (!isReport(report)) return;
         cases += report.cases;
+        compiled += report.compiled;
         timeouts += report.timeouts;
         forms = report.forms;
         for (const failure of report.failures) {
@@ -121,7 +123,9 @@ async function runWorkers(
     });
   });
   await Promise.all(done);
-  say(`${forms} forms, ${cases} cases, ${timeouts} that did not end, ${failed.length} differ`);
+  say(
+    `${forms} forms, ${cases} cases, ${compiled} of them compiled, ${timeouts} that did not end, ${failed.length} differ`,
+  );
   if (shown.size > 0) say([...shown].map(([name, number]) => `${name} ${number}`).join(', '));
   return { cases, failed };
 }

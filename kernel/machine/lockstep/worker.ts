@@ -24,6 +24,7 @@ export interface Job {
 }
 export interface WorkerReport {
   readonly cases: number;
+  readonly compiled: number;
   readonly timeouts: number;
   readonly forms: number;
   readonly failures: readonly { readonly name: string; readonly repeat: string; readonly text: string }[];
@@ -67,12 +68,13 @@ export function work(job: Job & { readonly worker: number; readonly workers: num
     }));
     parentPort?.postMessage({
       cases: judge.cases,
+      compiled: judge.compiled,
       timeouts: judge.timeouts,
       forms: forms.length,
       failures: texts,
     });
     counted -= judge.cases;
-    [judge.cases, judge.timeouts, judge.failures] = [0, 0, []];
+    [judge.cases, judge.compiled, judge.timeouts, judge.failures] = [0, 0, 0, []];
   };
   if (job.cases > 0) {
     const share = (all: number): [number, number] => {
