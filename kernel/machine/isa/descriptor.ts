@@ -10,7 +10,7 @@ import { i32, i64, ret, select } from '../exec/wasm.ts';
 import { CONTEXT, SYSTEM, TLB_BYTES, TLB_ENTRIES } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
 import type { Helper } from './declare.ts';
-import { HELPER, SEGMENT, cpuNumberOf, failIf, fieldOf, holdInterruptsOff, isNotCanonical, passFault, selectorOf, wordOf } from "./system-support.ts"; // prettier-ignore
+import { HELPER, SEGMENT, cpuNumberOf, failIf, fieldOf, holdInterruptsOff, passFault, selectorOf, wordOf } from "./system-support.ts"; // prettier-ignore
 
 const LINUX_DESCRIPTORS: readonly (readonly [selector: number, descriptor: bigint])[] = [
   [0x08, 0x00cf_9b00_0000_ffffn], // 32-bit kernel code
@@ -223,12 +223,12 @@ const loadSegment: Helper = {
   },
 };
 
-/** checkCode(context, selector, RIP, isReturn): may control go there? Returns are to RPL, CALL and JMP stay at CPL. */
+/** checkCode(context, selector, isReturn): may control go there? Returns are to RPL, CALL and JMP stay at CPL. */
 const checkCode: Helper = {
   name: 'checkCode',
-  parameters: ['i32', 'i32', 'i64', 'i32'],
+  parameters: ['i32', 'i32', 'i32'],
   result: 'i32',
-  emit(f, _context, selector, rip, isReturn) {
+  emit(f, _context, selector, isReturn) {
     failIf(f, isNull(selector), VECTOR.generalProtection);
     const error = errorOf(selector);
     const { attributes } = fetch(f, selector);
@@ -247,7 +247,6 @@ const checkCode: Helper = {
     // 64-bit code only: L without D
     const mode = i32.and(attributes, i32.const(ATTRIBUTE.L | ATTRIBUTE.D));
     failIf(f, i32.ne(mode, i32.const(ATTRIBUTE.L)), VECTOR.generalProtection, error);
-    failIf(f, isNotCanonical(rip), VECTOR.generalProtection);
     markAccessed(f, selector, attributes);
     return i32.const(HELPER.done);
   },

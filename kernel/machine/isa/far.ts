@@ -22,7 +22,8 @@ const STORE = { 2: i64.store16, 4: i64.store32, 8: i64.store } as const;
 const MISSING =
   'call gates and 32-bit code segments: selectors of either give #GP; interrupts and exceptions leave run() whatever the IDT says';
 
-const selectorIn = (value: Code): Code => i32.and(i32.wrap_i64(value), i32.const(0xffff));
+const raiseUnlessCanonical = (e: InstructionEmitter, rip: Code): void =>
+  e.raiseIf(isNotCanonical(rip), VECTOR.generalProtection);
 
 /** CALL and JMP: the pointer's segment must be at the current privilege; gives offset and CS with CPL in it. */
 function farTarget(e: InstructionEmitter, pointer: Operand): { rip: Code; code: Code } {
@@ -30,7 +31,7 @@ function farTarget(e: InstructionEmitter, pointer: Operand): { rip: Code; code: 
   const host = e.hostAt(e.address(pointer), width + 2, 'read');
   const rip = e.let('i64', LOAD[width](host));
   const selector = e.let('i32', i32.load16_u(host, width));
-  e.faultIf(e.call('checkCode', e.context, selector, rip, i32.const(0)));
+  e.faultIf(e.call('checkCode', e.context, selector, i32.const(0)));
   return { rip, code: e.let('i32', i32.or(i32.and(selector, i32.const(0xfffc)), e.get('cpl'))) };
 }
 const setCode = (e: InstructionEmitter, code: Code): void =>
@@ -43,6 +44,7 @@ const farJump = instruction({
   missing: MISSING,
   emit(e, pointer) {
     const { rip, code } = farTarget(e, pointer);
+    raiseUnlessCanonical(e, rip);
     setCode(e, code);
     e.jumpTo(rip);
   },
@@ -57,22 +59,20 @@ const farCall = instruction({
     const width = widthOf(e);
     const { rip, code } = farTarget(e, pointer);
     const top = e.register(RSP);
-    const codeHost = e.hostAt(i64.sub(top, i64.const(width)), width, 'write');
-    const ripHost = e.hostAt(i64.sub(top, i64.const(2 * width)), width, 'write');
-    e.emit(STORE[width](codeHost, i64.extend_i32_u(selectorOf(e, SEGMENT.cs))));
-    e.emit(STORE[width](ripHost, e.nextRip()));
-    e.doneAt(codeHost);
-    e.doneAt(ripHost);
+    // CPUs store both before they look at the offset; RSP moves only after that
+    const push = (index: number, value: Code): void => {
+      const host = e.hostAt(i64.sub(top, i64.const(index * width)), width, 'write');
+      e.emit(STORE[width](host, value));
+      e.doneAt(host);
+    };
+    push(1, i64.extend_i32_u(selectorOf(e, SEGMENT.cs)));
+    push(2, e.nextRip());
+    raiseUnlessCanonical(e, rip);
     e.setRegister(RSP, i64.sub(top, i64.const(2 * width)));
     setCode(e, code);
     e.jumpTo(rip);
   },
 });
-
-/** The stack pointer that a return takes from the stack: 16 bits leave the rest. */
-function setStackPointer(e: InstructionEmitter, value: Code): void {
-  e.setRegister(RSP, value, widthOf(e));
-}
 
 /** After the checks: the new CPL and the rest. `special`: leave the loop even if CPL stays. */
 function arrive(e: InstructionEmitter, rip: Code, code: Code, stack: Code, special: Code): void {
@@ -94,28 +94,31 @@ const farReturn = instruction({
     const [bytes] = released;
     const width = widthOf(e);
     const top = e.register(RSP);
-    const pop = (index: number, past: Code): Code =>
-      e.loadAt(i64.add(i64.add(top, i64.const(index * width)), past), width);
+    const pop = (index: number, past: Code, size: 2 | 4 | 8 = width): Code =>
+      e.loadAt(i64.add(i64.add(top, i64.const(index * width)), past), size);
+    // In this order, and of selectors two bytes, as CPUs do
+    const code = e.let('i32', i32.wrap_i64(pop(1, i64.const(0), 2)));
     const rip = pop(0, i64.const(0));
-    const code = e.let('i32', selectorIn(pop(1, i64.const(0))));
     const extra = e.let(
       'i64',
       bytes === undefined ? i64.const(0) : i64.and(e.read(bytes), i64.const(0xffff)),
     );
-    e.faultIf(e.call('checkCode', e.context, code, rip, i32.const(1)));
+    e.faultIf(e.call('checkCode', e.context, code, i32.const(1)));
     const above = e.let('i64', i64.add(i64.add(top, i64.const(2 * width)), extra));
     e.when(
       i32.eq(rplOf(code), e.get('cpl')),
       () => {
+        raiseUnlessCanonical(e, rip);
         e.setRegister(RSP, above);
         setCode(e, code);
         e.jumpTo(rip);
       },
       () => {
         const stackPointer = pop(2, extra);
-        const stack = e.let('i32', selectorIn(pop(3, extra)));
+        const stack = e.let('i32', i32.wrap_i64(pop(3, extra, 2)));
         e.faultIf(e.call('checkStack', e.context, stack, rplOf(code)));
-        e.setRegister(RSP, i64.add(stackPointer, extra), width);
+        raiseUnlessCanonical(e, rip);
+        e.setRegister(RSP, i64.add(stackPointer, extra));
         arrive(e, rip, code, stack, i32.const(0));
       },
     );
@@ -156,17 +159,20 @@ const iret = instruction({
     const nested = i32.wrap_i64(i64.and(e.get('rflags'), i64.const(NESTED_TASK)));
     e.raiseIf(nested, VECTOR.generalProtection);
     const top = e.register(RSP);
-    const popped = [0, 1, 2, 3, 4].map((i) => e.loadAt(i64.add(top, i64.const(i * width)), width));
-    const [rip, codeWord, flags, stackPointer, stackWord] = popped;
-    if (rip === undefined || codeWord === undefined || flags === undefined) return;
-    if (stackPointer === undefined || stackWord === undefined) return;
-    const code = e.let('i32', selectorIn(codeWord));
-    const stack = e.let('i32', selectorIn(stackWord));
-    e.faultIf(e.call('checkCode', e.context, code, rip, i32.const(1)));
+    const popped = (index: number, bytes: 2 | 4 | 8 = width): Code =>
+      e.loadAt(i64.add(top, i64.const(index * width)), bytes);
+    // In this order, and of selectors two bytes, as CPUs do
+    const flags = popped(2);
+    const code = e.let('i32', i32.wrap_i64(popped(1, 2)));
+    const rip = popped(0);
+    e.faultIf(e.call('checkCode', e.context, code, i32.const(1)));
+    const stackPointer = popped(3);
+    const stack = e.let('i32', i32.wrap_i64(popped(4, 2)));
     e.faultIf(e.call('checkStack', e.context, stack, rplOf(code)));
+    raiseUnlessCanonical(e, rip);
     const mask = settableFlags(e);
     setFlagsFrom(e, flags, width === 2 ? i64.and(mask, i64.const(0xffff)) : mask);
-    setStackPointer(e, stackPointer);
+    e.setRegister(RSP, stackPointer); // of 16 bits too, it is zero-extended
     arrive(e, rip, code, stack, startsChecks(flags, width));
   },
 });
@@ -188,7 +194,7 @@ const sysret = instruction({
     e.raiseIf(i32.eqz(enabled), VECTOR.invalidOpcode);
     e.privileged();
     const rip = e.register(RCX);
-    e.raiseIf(isNotCanonical(rip), VECTOR.generalProtection);
+    raiseUnlessCanonical(e, rip);
     if (e.size !== 8) return e.raise(VECTOR.generalProtection);
     const selectors = e.let('i32', i32.wrap_i64(i64.shr_u(fieldOf(e, SYSTEM.star), i64.const(48))));
     const selector = (offset: number): Code =>

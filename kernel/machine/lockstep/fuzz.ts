@@ -148,7 +148,7 @@ function work(job: Job): void {
   process.exitCode = failures.length === 0 ? 0 : 1;
 }
 
-const HANG_MS = 10_000;
+const HANG_MS = 60_000;
 
 function main(): void {
   const { values } = parseArgs({
