@@ -148,6 +148,10 @@ export const ENTRY_HANDLER = 4096;
 export const ENTRIES = 32_768;
 export const ENTRY_BASE = 0x500_0000;
 export const ENTRY_BYTES = 16;
+/** Tables of computed jumps in compiled code: a byte for each code address. */
+export const CASE_BASE = 0x510_0000;
+export const CASE_BYTES = 4096;
+export const CASE_TABLES = 3840;
 export const ENTRY = {
   left: 0, // i32: executions until it is compiled; below 0 when that is not wanted
   handler: 4, // u16: the record's own handler

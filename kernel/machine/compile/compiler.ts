@@ -14,7 +14,7 @@ import { compileRegion } from './function.ts';
 import type { Instruction, RegionPage } from './region.ts';
 import { discoverRegion, hostOfFrame } from './region.ts';
 
-const { CODE_INDEX_BYTES, CPU_BASE, CPU_STRIDE, ENTRIES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_BYTES, LOG_ENTRIES, PAGE_BYTES, READ_SLOTS, RECORD_BYTES, TLB_ENTRIES, WRITE_SLOTS } = layout; // prettier-ignore
+const { CASE_BASE, CASE_BYTES, CASE_TABLES, CODE_INDEX_BYTES, CPU_BASE, CPU_STRIDE, ENTRIES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_BYTES, LOG_ENTRIES, PAGE_BYTES, READ_SLOTS, RECORD_BYTES, TLB_ENTRIES, WRITE_SLOTS } = layout; // prettier-ignore
 
 /** Regions at most: code and metadata of one are some 50 KB of host memory. Beyond, all are forgotten. */
 const REGIONS_MAX = 6000;
@@ -48,6 +48,9 @@ export interface Compiler {
   readonly dependants: Map<number, Set<number>>;
   /** Slots that a compiled entry depends on. */
   readonly regions: Map<number, readonly number[]>;
+  /** Free tables for computed jumps, and those of compiled entries. */
+  readonly freeTables: number[];
+  readonly tables: Map<number, number[]>;
   nextReadSlot: number;
   nextWriteSlot: number;
   notCompiled: WebAssembly.WasmFunction | undefined;
@@ -65,6 +68,8 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
     entries: new Map(),
     dependants: new Map(),
     regions: new Map(),
+    freeTables: Array.from({ length: CASE_TABLES }, (_unused, i) => CASE_BASE + i * CASE_BYTES),
+    tables: new Map(),
     nextReadSlot: 0,
     nextWriteSlot: 0,
     notCompiled: undefined,
@@ -118,6 +123,8 @@ function dropRegion(compiler: Compiler, entry: number): void {
   words32[(cellAt(entry) + ENTRY.left) >> 2] = compiler.settings.threshold;
   if (compiler.notCompiled !== undefined)
     compiler.linker.table.set(FIRST_ENTRY + entry, compiler.notCompiled);
+  compiler.freeTables.push(...(compiler.tables.get(entry) ?? []));
+  compiler.tables.delete(entry);
   compiler.statistics.dropped++;
   words32[CODE_DROPPED >> 2] = 1;
 }
@@ -173,8 +180,8 @@ function handlerFor(compiler: Compiler, { entry, variant }: Instruction): number
   return index;
 }
 
-function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>): Services {
-  const { words16 } = compiler.cache;
+function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>, tables: number[]): Services {
+  const { words16, bytes } = compiler.cache;
   const slots = new Map<string, number>();
   return {
     slotFor(name, write) {
@@ -189,6 +196,18 @@ function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>)
       slot = COMPILED.slots + number * EXTENT_BYTES;
       slots.set(key, slot);
       return slot;
+    },
+    caseTable(cases) {
+      const first = Math.min(...cases);
+      const length = Math.max(...cases) - first + 1;
+      const address = length > CASE_BYTES || cases.length > 255 ? undefined : compiler.freeTables.pop();
+      if (address === undefined) return undefined;
+      tables.push(address);
+      bytes.fill(0, address, address + CASE_BYTES);
+      cases.forEach((at, i) => {
+        bytes[address + at - first] = i + 1;
+      });
+      return { address, first, length };
     },
     handlerFor: (instruction) => handlerFor(compiler, instruction),
     entryAt(at) {
@@ -226,7 +245,9 @@ export function compileAt(compiler: Compiler, context: number): void {
   if (region === undefined || (words16[(record + RECORD.offset) >> 1] ?? 0) !== offset)
     return unmarkEntry(compiler, record, entry);
   const name = `r${statistics.regions}`;
-  const { code } = compileRegion(region, name, servicesFor(compiler, region.pages));
+  const tables: number[] = [];
+  const { code } = compileRegion(region, name, servicesFor(compiler, region.pages, tables));
+  if (tables.length > 0) compiler.tables.set(entry, tables);
   finishHandlers(linker);
   const made = instantiate(linker, [code], true);
   const compiled = made.exports[name];

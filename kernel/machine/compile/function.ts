@@ -10,6 +10,8 @@ import type { Code, Label } from '../exec/wasm.ts';
 import {
   block,
   br,
+  brIf,
+  brTable,
   call,
   callIndirect,
   i32,
@@ -50,6 +52,14 @@ export interface Services {
   handlerFor(instruction: Instruction): number;
   /** Index in the function table of the region that begins there, if it is on a page of this region. */
   entryAt(at: number): number | undefined;
+  /** Puts the numbers of code addresses (from 1) into a table of bytes; undefined when there is no room. */
+  caseTable(cases: readonly number[]): CaseTable | undefined;
+}
+
+export interface CaseTable {
+  readonly address: number; // in the machine's memory
+  readonly first: number; // the code address of its first byte
+  readonly length: number;
 }
 
 interface Work {
@@ -230,6 +240,52 @@ function emitCall(work: Work, target: Code, at: number | undefined, back: number
   goTo(work, back);
 }
 
+/** A return goes to the calls of the region, or to where the region was called from. */
+function emitReturn(work: Work, address: Code): void {
+  const { unit } = work;
+  for (const back of work.region.blocks.get(unit.block)?.cases ?? []) {
+    const before = copyState(unit.state);
+    const code = collect(unit, () => goTo(work, back));
+    unit.state = before;
+    emit(unit, when(i64.eq(address, addressOf(back)), code));
+  }
+  emit(unit, exitCode(work, unit.state, EXIT.jump, address));
+  unit.state.ended = true;
+}
+
+/** A switch: the targets that the region has by a table of their numbers, the others leave. */
+function emitSwitch(work: Work, address: Code, cases: readonly number[]): void {
+  const { unit } = work;
+  const node = work.graph.get(unit.block);
+  const labels = new Map<number, Label>();
+  for (const at of cases) {
+    const target = node?.successors.has(at) === true ? work.graph.get(at) : undefined;
+    if (node === undefined || target === undefined) continue;
+    const to = target.order <= node.order ? work.loops.get(at) : work.labels.get(at);
+    if (to !== undefined) labels.set(at, to);
+  }
+  const known = [...labels.keys()];
+  const table = known.length === 0 ? undefined : work.services.caseTable(known);
+  if (table === undefined) {
+    emit(unit, exitCode(work, unit.state, EXIT.jump, address));
+  } else {
+    goHome(work, [[LOCAL.exitAt, address]]);
+    const other = label('other');
+    const distance = i64.sub(local.get(LOCAL.exitAt), addressOf(table.first));
+    const number = i32.load8_u(i32.wrap_i64(distance), table.address);
+    emit(
+      unit,
+      block(other, [
+        brIf(i64.ge_u(distance, i64.const(table.length)), other),
+        brTable(number, [other, ...labels.values()], other),
+      ]),
+    );
+    unit.state = homeState(unit, { kind: 'locals' });
+    emit(unit, exitCode(work, unit.state, EXIT.jump, local.get(LOCAL.exitAt)));
+  }
+  unit.state.ended = true;
+}
+
 /** Control goes to a block of the region, or leaves it. */
 function goTo(work: Work, to: number): void {
   const { unit } = work;
@@ -353,15 +409,17 @@ function emitOne(work: Work, instruction: Instruction): void {
     localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode,
     branchTo(at) {
-      if (flow === 'call') emitCall(work, addressOf(at), at, back);
+      if (flow === 'call' && work.region.blocks.get(unit.block)?.callee !== at)
+        emitCall(work, addressOf(at), at, back);
       else goTo(work, at);
     },
     jumpTo(address) {
       // Evaluated now: registers are about to go home, and the expression may read their homes
       if (instruction.entry.instruction.mnemonic === 'call')
         return emitCall(work, evaluate(unit, 'i64', address), undefined, back);
-      emit(unit, exitCode(work, unit.state, EXIT.jump, address));
-      unit.state.ended = true;
+      if (instruction.entry.instruction.mnemonic === 'ret')
+        return emitReturn(work, evaluate(unit, 'i64', address));
+      emitSwitch(work, address, work.region.blocks.get(unit.block)?.cases ?? []);
     },
   };
   const { statements, nesting } = unit;
@@ -447,7 +505,8 @@ export function compileRegion(region: Region, name: string, services: Services):
   const returns = new Set<number>();
   for (const content of region.blocks.values()) {
     const last = content.instructions.at(-1);
-    if (last?.entry.instruction.mnemonic === 'call' && content.next !== undefined) returns.add(content.next);
+    const isCall = last?.entry.instruction.mnemonic === 'call' && content.callee === undefined;
+    if (isCall && content.next !== undefined) returns.add(content.next);
   }
   const unit = newUnit(vectorHomesOf(region));
   const work: Work = {

@@ -104,7 +104,13 @@ export function flowGraph(region: Region): FlowGraph {
       else forward[target.order] = (forward[target.order] ?? 0) + 1;
     }
   }
-  for (const node of nodes) node.isMerge = (forward[node.order] ?? 0) > 1;
+  // The table of a computed jump needs labels for its targets
+  const switches = order.filter(
+    (at) => region.blocks.get(at)?.instructions.at(-1)?.entry.instruction.mnemonic === 'jmp',
+  );
+  const cases = new Set(switches.flatMap((at) => region.blocks.get(at)?.cases ?? []));
+  for (const node of nodes)
+    node.isMerge = (forward[node.order] ?? 0) > 1 || (cases.has(node.at) && (forward[node.order] ?? 0) > 0);
   findLoops(nodes, graph, order, predecessors);
   return graph;
 }

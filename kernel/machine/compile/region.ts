@@ -15,7 +15,8 @@ const { CODE_INDEX_BYTES, PAGE_BYTES, RAM_BASE, RECORD_BYTES } = layout;
 
 /** Instructions in a region at most: V8's optimiser is superlinear in them. */
 const REGION_INSTRUCTIONS = 280;
-const BLOCK_INSTRUCTIONS = 64;
+/** A function that is called becomes part of the region if it is no longer than that. */
+const CALLEE_INSTRUCTIONS = 60;
 /** Pages that a region may touch, on either side of its entry's. */
 const PAGE_REACH = 1;
 
@@ -37,6 +38,10 @@ export interface Block {
   readonly successors: number[];
   /** Where it goes on when its last instruction does not branch. */
   next: number | undefined;
+  /** The function of the region that it calls at its end. */
+  callee: number | undefined;
+  /** Where a computed jump at its end was seen to go, or a return. */
+  readonly cases: number[];
 }
 
 /** A page that the region was made from. */
@@ -70,6 +75,15 @@ export function flowOf(instruction: Instruction): Flow {
 
 export const targetOf = (instruction: Instruction): number =>
   instruction.at + instruction.length + instruction.decoded.relative;
+
+/** A jump through a table looks for its targets so far from itself. */
+const CASE_REACH = 2048;
+
+/** `jmp rax`, `jmp [rax*8+table]`: a switch. Not `jmp [rip+x]`, which goes to another function. */
+function isSwitch({ entry, decoded }: Instruction): boolean {
+  if (entry.instruction.mnemonic !== 'jmp' || entry.can.relative) return false;
+  return decoded.addressing === 'none' || decoded.index !== layout.CONTEXT.zero;
+}
 
 interface Discovery {
   readonly cache: CodeCache;
@@ -127,13 +141,46 @@ function instructionAt(work: Discovery, at: number): Instruction | undefined {
   };
 }
 
-/** Where each block begins. */
-function findHeads(work: Discovery, entry: number): { heads: Set<number>; found: Map<number, Instruction> } {
-  const heads = new Set<number>([entry]);
-  const found = new Map<number, Instruction>();
+/** Heads of blocks around a computed jump that control has reached from elsewhere than straight ahead. */
+function casesOf(work: Discovery, jump: number): number[] {
+  const cases: number[] = [];
+  const { words16 } = work.cache;
+  const from = jump - CASE_REACH;
+  for (const page of [pageAt(work, jump)]) {
+    if (page === undefined) continue;
+    const first = Math.max(from, page.delta);
+    const last = Math.min(jump + CASE_REACH, page.delta + PAGE_BYTES - 1);
+    for (let at = first; at <= last; at++) {
+      const record = recordAt(work, page, at - page.delta);
+      if (record !== 0 && (words16[record >> 1] ?? 0) >= layout.ENTRY_HANDLER) cases.push(at);
+    }
+  }
+  return cases;
+}
+
+interface CallSite {
+  readonly target: number;
+  readonly back: number;
+}
+
+/** What was found so far. */
+interface Heads {
+  readonly heads: Set<number>;
+  readonly found: Map<number, Instruction>;
+  readonly cases: Map<number, number[]>;
+  readonly calls: CallSite[];
+}
+
+const isCall = (instruction: Instruction): boolean => instruction.entry.instruction.mnemonic === 'call';
+
+/** Follows control from `entry` within a function; false when there are more instructions than `limit`. */
+function explore(work: Discovery, entry: number, into: Heads, limit: number): boolean {
+  const { heads, found, cases, calls } = into;
+  heads.add(entry);
   const queue = [entry];
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-    for (let next = at; !found.has(next) && found.size < REGION_INSTRUCTIONS;) {
+    for (let next = at; !found.has(next);) {
+      if (found.size >= limit) return false;
       const instruction = instructionAt(work, next);
       if (instruction === undefined) break;
       found.set(next, instruction);
@@ -146,46 +193,112 @@ function findHeads(work: Discovery, entry: number): { heads: Set<number>; found:
           queue.push(target);
         }
       }
-      if (flow === 'branch' || flow === 'call') heads.add(behind);
-      if (flow === 'computed' && instruction.entry.instruction.mnemonic === 'call') heads.add(behind);
-      const stops = flow === 'jump' || flow === 'leaves' || (flow === 'computed' && instruction.entry.instruction.mnemonic !== 'call'); // prettier-ignore
-      if (stops) break;
+      if (flow === 'branch' || isCall(instruction)) heads.add(behind);
+      if (flow === 'call') calls.push({ target: targetOf(instruction), back: behind });
+      if (isSwitch(instruction)) {
+        const targets = casesOf(work, next);
+        cases.set(next, targets);
+        for (const target of targets) {
+          heads.add(target);
+          queue.push(target);
+        }
+      }
+      if (flow === 'jump' || flow === 'leaves' || (flow === 'computed' && !isCall(instruction))) break;
       next = behind;
     }
   }
-  return { heads, found };
+  return true;
 }
+
+/** The function of the entry, then the small functions that it calls, and those that they call. */
+function findHeads(work: Discovery, entry: number): Heads {
+  const all: Heads = { heads: new Set(), found: new Map(), cases: new Map(), calls: [] };
+  explore(work, entry, all, REGION_INSTRUCTIONS);
+  for (let i = 0; i < all.calls.length; i++) {
+    const target = all.calls[i]?.target ?? 0;
+    if (all.found.has(target) || !isKnown(work, target)) continue;
+    const callee: Heads = { heads: new Set(), found: new Map(), cases: new Map(), calls: [] };
+    const room = Math.min(CALLEE_INSTRUCTIONS, REGION_INSTRUCTIONS - all.found.size);
+    if (!explore(work, target, callee, room)) continue;
+    for (const head of callee.heads) all.heads.add(head);
+    for (const [at, instruction] of callee.found) all.found.set(at, instruction);
+    for (const [at, cases] of callee.cases) all.cases.set(at, cases);
+    all.calls.push(...callee.calls);
+  }
+  return all;
+}
+
+/** Gives the returns of each function of the region the places that it was called from. */
+function linkReturns(blocks: ReadonlyMap<number, Block>, calls: readonly CallSite[]): void {
+  const sites = new Map<number, number[]>();
+  for (const { target, back } of calls)
+    if (blocks.has(target) && blocks.has(back)) sites.set(target, [...(sites.get(target) ?? []), back]);
+  for (const [target, backs] of sites) {
+    const seen = new Set<number>([target]);
+    const queue = [target];
+    for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
+      const block = blocks.get(at);
+      const last = block?.instructions.at(-1);
+      if (block === undefined || last === undefined) continue;
+      if (last.entry.instruction.mnemonic === 'ret') {
+        for (const back of backs) {
+          if (!block.cases.includes(back)) block.cases.push(back);
+          if (!block.successors.includes(back)) block.successors.push(back);
+        }
+        continue;
+      }
+      // A call comes back
+      const further = block.callee === undefined ? block.successors : block.next === undefined ? [] : [block.next];
+      for (const to of further)
+        if (!seen.has(to)) {
+          seen.add(to);
+          queue.push(to);
+        }
+    }
+  }
+} // prettier-ignore
 
 /** undefined: nothing there that would be worth it. */
 export function discoverRegion(cache: CodeCache, entry: number, find: PageFinder): Region | undefined {
   const work: Discovery = { cache, find, pages: new Map(), joined: new Uint8Array(32) };
-  const { heads, found } = findHeads(work, entry);
+  const { heads, found, cases, calls } = findHeads(work, entry);
   if (!found.has(entry)) return undefined;
   const blocks = new Map<number, Block>();
   for (const head of heads) {
     if (!found.has(head)) continue;
-    const block: Block = { at: head, instructions: [], successors: [], next: undefined };
+    const block: Block = {
+      at: head,
+      instructions: [],
+      successors: [],
+      next: undefined,
+      callee: undefined,
+      cases: [],
+    };
     for (let at = head; ;) {
       const instruction = found.get(at);
-      const ends = instruction === undefined || block.instructions.length === BLOCK_INSTRUCTIONS;
-      if (ends || (at !== head && heads.has(at))) {
+      if (instruction === undefined || (at !== head && heads.has(at))) {
         block.next = at;
-        if (found.has(at) && heads.has(at)) block.successors.push(at);
+        if (instruction !== undefined) block.successors.push(at);
         break;
       }
       block.instructions.push(instruction);
       const flow = flowOf(instruction);
+      for (const to of cases.get(at) ?? []) if (found.has(to)) block.cases.push(to);
       at += instruction.length;
       if (flow === 'falls') continue;
-      const target = flow === 'branch' || flow === 'jump' ? targetOf(instruction) : undefined;
-      if (flow === 'branch' || flow === 'call' || instruction.entry.instruction.mnemonic === 'call')
-        block.next = at;
-      for (const to of [target, block.next])
+      const target =
+        flow === 'branch' || flow === 'jump' || flow === 'call' ? targetOf(instruction) : undefined;
+      if (flow === 'branch' || isCall(instruction)) block.next = at;
+      const inside = target !== undefined && found.has(target) && heads.has(target);
+      if (flow === 'call' && inside) block.callee = target;
+      const next = block.callee === undefined ? block.next : undefined;
+      for (const to of [inside ? target : undefined, next, ...block.cases])
         if (to !== undefined && found.has(to) && heads.has(to) && !block.successors.includes(to)) block.successors.push(to); // prettier-ignore
       break;
     }
     blocks.set(head, block);
   }
+  linkReturns(blocks, calls);
   const { pages } = work;
   const used = new Map<number, RegionPage>();
   let instructionCount = 0;
