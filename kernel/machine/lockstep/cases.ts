@@ -1,5 +1,5 @@
 // Which cases there are: those of each declared form that the options ask for, made from their seeds, and programs. A case
-// has a name that makes it again: 'add [00 /r] 123' or 'program integer,sse 123'.
+// has a name that makes it again: 'add [00 /r Eb Gb] 123' or 'program integer,sse 123'.
 
 import type { FormEntry } from '../decode/opcode-map.ts';
 import type { Emulated } from './emulated.ts';
@@ -40,7 +40,7 @@ export interface Form {
   readonly entry: FormEntry;
   readonly name: string;
   readonly encoding: string;
-  readonly label: string; // 'add [00 /r]'
+  readonly label: string; // 'add [00 /r Eb Gb]'
   readonly mmx: boolean;
 }
 export function formsOf(emulated: Emulated, options: Omit<CaseOptions, 'cases' | 'seed'>): Form[] {
@@ -48,13 +48,14 @@ export function formsOf(emulated: Emulated, options: Omit<CaseOptions, 'cases' |
     const name = entry.instruction.mnemonic;
     const { encoding } = entry;
     const mmx = entry.operands.some((operand) => operand.register === 'mmx');
-    return { entry, name, encoding, label: `${name} [${encoding}]`, mmx };
+    return { entry, name, encoding, label: `${name} [${[encoding, ...entry.letters].join(' ')}]`, mmx };
   });
 }
 
 export interface FormCases {
   readonly name: string;
   readonly encoding: string;
+  readonly label: string;
   readonly mmx: boolean;
   readonly cases: readonly { readonly seed: number; readonly test: Case }[];
 }
@@ -62,7 +63,7 @@ export interface FormCases {
 export function casesOf(emulated: Emulated, options: CaseOptions): FormCases[] {
   return formsOf(emulated, options).map(({ entry, name, encoding, label, mmx }) => {
     const seeds = Array.from({ length: options.cases }, (_unused, i) => seedOf(label, options.seed, i));
-    return { name, encoding, mmx, cases: seeds.map((seed) => ({ seed, test: caseFor(entry, seed) })) };
+    return { name, encoding, label, mmx, cases: seeds.map((seed) => ({ seed, test: caseFor(entry, seed) })) };
   });
 }
 
