@@ -140,7 +140,8 @@ export function flagHome(unit: Unit): FlagHome {
     locals: FLAG_LOCALS,
     toContext() {
       emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
-      unit.state.flags = { kind: 'context' };
+      // Flags that only keep some of these (INC keeps C) are still to be made
+      if (unit.state.flags.kind === 'locals') unit.state.flags = { kind: 'context' };
     },
   };
 }
@@ -150,10 +151,15 @@ export const flagSets = (words: readonly (Code | undefined)[]): (readonly [local
   words.flatMap((word, i) => (word === undefined ? [] : [[LOCAL.flagKind + i, word] as const]));
 
 export function storeFlagWords(unit: Unit, [kind, a, b, result]: readonly [Code, Code, Code, Code]): void {
+  // What is kept of earlier flags is read from the words that are overwritten here
+  const first = allocate(unit, 'i64');
+  const last = allocate(unit, 'i64');
+  emit(unit, local.set(first, a));
+  emit(unit, local.set(last, result));
   emit(unit, i32.store(context, kind, CONTEXT.flagKind));
-  emit(unit, i64.store(context, a, CONTEXT.flagA));
+  emit(unit, i64.store(context, local.get(first), CONTEXT.flagA));
   emit(unit, i64.store(context, b, CONTEXT.flagB));
-  emit(unit, i64.store(context, result, CONTEXT.flagResult));
+  emit(unit, i64.store(context, local.get(last), CONTEXT.flagResult));
 }
 
 type BaseEmitter = Pick<
