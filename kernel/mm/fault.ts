@@ -42,6 +42,8 @@ export type Access = 'read' | 'write' | 'execute' | 'force';
 
 const STACK_GUARD_BYTES = 256 * PAGE_BYTES;
 const AROUND_PAGES = 16; // fault_around_bytes
+/** After a fork few pages are copied, and the child often ends soon: long runs would be kept in vain. */
+const COPIED_RUN_PAGES = 16;
 
 /** A page fault of the CPU in user mode. */
 export function handlePageFault(
@@ -290,7 +292,9 @@ function copyInto(
 ): number | Failure {
   const { memory } = kernel;
   memory.refCount[source] = (memory.refCount[source] ?? 0) + 1; // making room must not free it
-  const copy = allocateAnonFrame(kernel, mm, address / PAGE_BYTES, (vma.end - vma.start) / PAGE_BYTES);
+  const vmaPages = (vma.end - vma.start) / PAGE_BYTES;
+  const runPages = low === 0 ? vmaPages : Math.min(vmaPages, COPIED_RUN_PAGES);
+  const copy = allocateAnonFrame(kernel, mm, address / PAGE_BYTES, runPages);
   if (failed(copy) || loadWord(kernel, pte) >>> 0 !== low) {
     putFrame(kernel, source);
     if (failed(copy)) return copy;
