@@ -59,7 +59,7 @@ const DOUBLED: Record<string, string> = { w: 'd', d: 'q', q: 'dq' };
 
 function vexOperands(text: string, { shape, source, narrows, aligned }: Lifting, isWide: boolean): string {
   const letters = text.split(',').map((letter, i) => {
-    const [kind = '', size = ''] = [letter[0], letter.slice(1)];
+    const [kind, size] = [letter.slice(0, 1), letter.slice(1)];
     if (!/^[VWUM]$/.test(kind) || size === '') return letter;
     if (i === 1 && isWide && source === 'count') return `${kind}dq`;
     if (i === 1 && isWide && source === 'half') return `${kind}${DOUBLED[size] ?? size}`;
