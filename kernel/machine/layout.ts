@@ -118,6 +118,7 @@ export const COMPILED = {
   enabled: 0x1000, // u32: the loop may enter compiled code
   filled: 0x1004, // u32: slots and table entries filled since they were cleared
   log: 0x1008, // u32 each: their addresses, as far as there is room
+  executed: 0x1408, // u64: instructions executed in compiled code
   slots: 0x8000,
   readTable: 0xe000,
   writeTable: 0xf000,

@@ -231,7 +231,13 @@ export function configureCompiler(machine: Machine, settings: Partial<CompilerSe
 
 /** What the compiler has done so far. */
 export function compilerStatistics(machine: Machine): Readonly<CompilerStatistics> {
-  return machine.compiler.statistics;
+  const { statistics } = machine.compiler;
+  statistics.executed = 0;
+  for (let cpu = 0; cpu < machine.config.cpuCount; cpu++) {
+    const at = contextOf(cpu) + COMPILED.executed;
+    statistics.executed += machine.view.getUint32(at, true) + machine.view.getUint32(at + 4, true) * 2 ** 32;
+  }
+  return statistics;
 }
 
 /** Drops everything that can be computed again; never changes a run. */

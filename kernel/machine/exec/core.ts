@@ -170,6 +170,9 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
 
   /** The record has an entry cell: compiled code, or a count. Behind a step, or when neither is wanted, its own handler. */
   const enterCode = (): Code => {
+    const before = i64.load(ctx, COMPILED.executed);
+    const inside = i32.sub(local.get(remaining), i32.load(ctx, CONTEXT.remaining));
+    const countCompiled = i64.store(ctx, i64.add(before, i64.extend_i32_u(inside)), COMPILED.executed);
     const number = i32.sub(local.get(handler), i32.const(ENTRY_HANDLER));
     const cell = i32.add(i32.const(ENTRY_BASE), i32.mul(number, i32.const(ENTRY_BYTES)));
     const pageBase = i64.load(ctx, CONTEXT.pageBase);
@@ -188,6 +191,7 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
               status,
               callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.const(0)), // prettier-ignore
             ),
+            countCompiled,
             local.set(remaining, i32.load(ctx, CONTEXT.remaining)),
             local.set(target, i64.load(ctx, CONTEXT.rip)),
             when(i32.eq(local.get(status), i32.const(EXIT.step)), local.set(stepAt, local.get(target))),
