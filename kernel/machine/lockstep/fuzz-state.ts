@@ -19,7 +19,7 @@ const CODE_FRAMES = 6;
 const MAP_BYTES = { '': [], '0F': [0x0f], '0F38': [0x0f, 0x38], '0F3A': [0x0f, 0x3a] } as const;
 
 /** An instruction of the table, with random operands; nearly always one that can be decoded. */
-function instructionBytes(from: Chance, entry: FormEntry): number[] {
+function instructionBytes(from: Chance, entry: FormEntry, onRegisters: boolean): number[] {
   const { parsed } = entry;
   if (parsed.vex !== undefined) {
     const map = { '': 0, '0F': 1, '0F38': 2, '0F3A': 3 }[parsed.map];
@@ -29,23 +29,29 @@ function instructionBytes(from: Chance, entry: FormEntry): number[] {
     const vvvv = entry.can.vvvv || oneIn(from, 50) ? free : 15;
     const wide = parsed.rexW === undefined ? below(from, 2) : parsed.rexW ? 1 : 0;
     const inverted = (below(from, 8) << 5) & 0xe0;
-    return [0xc4, inverted | map, (wide << 7) | (vvvv << 3) | (length << 2) | prefix, ...tail(from, entry)];
+    return [
+      0xc4,
+      inverted | map,
+      (wide << 7) | (vvvv << 3) | (length << 2) | prefix,
+      ...tail(from, entry, onRegisters),
+    ];
   }
   const bytes: number[] = [];
   if (oneIn(from, 8)) bytes.push(pick(from, [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x64, 0x65, 0x2e]));
   if (parsed.prefix !== undefined && parsed.prefix !== 'none') bytes.push(parseInt(parsed.prefix, 16));
   const rex = (parsed.rexW === true ? 8 : 0) | (oneIn(from, 2) ? below(from, 16) : 0);
   if (rex !== 0) bytes.push(0x40 | rex);
-  return [...bytes, ...MAP_BYTES[parsed.map], ...tail(from, entry)];
+  return [...bytes, ...MAP_BYTES[parsed.map], ...tail(from, entry, onRegisters)];
 }
 
-function tail(from: Chance, { parsed, modes }: FormEntry): number[] {
+function tail(from: Chance, { parsed, modes }: FormEntry, onRegisters: boolean): number[] {
   const bytes = [parsed.opcode + (parsed.registerInOpcode ? below(from, 8) : 0)];
   if (parsed.modRm !== undefined)
     bytes.push(parsed.modRm[0] + below(from, parsed.modRm[1] - parsed.modRm[0] + 1));
   else if (parsed.hasModRm) {
     const register = parsed.digit ?? below(from, 8);
-    const mod = modes === 1 ? 3 : modes === 2 ? below(from, 3) : below(from, 4);
+    const mod =
+      modes === 1 || (modes === 3 && onRegisters) ? 3 : modes === 2 ? below(from, 3) : below(from, 4);
     bytes.push((mod << 6) | (register << 3) | below(from, 8));
   }
   // SIB, displacement and immediates: as many bytes as may be wanted, small numbers as a rule
@@ -71,7 +77,7 @@ function systemForms(machine: Machine): readonly FormEntry[] {
 
 const MSR_NUMBERS = [0x10, 0x1b, 0x8b, 0xfe, 0x1a0, 0x200, 0x20f, 0x250, 0x277, 0x2ff] as const;
 
-/** Sets up registers for a WRMSR, a MOV to CRn or a far branch, then does it. */
+/** Sets up registers for a WRMSR, a MOV to CRn, a segment load or a return, then does it. */
 function preparedCode(from: Chance): number[] {
   const immediate = (): number[] => [below(from, 256), oneIn(from, 2) ? 0 : below(from, 256), 0, oneIn(from, 4) ? 0x80 : 0]; // prettier-ignore
   const kind = below(from, 5);
@@ -104,8 +110,9 @@ function preparedCode(from: Chance): number[] {
   // A selector into a segment register
   if (kind === 3) return [0xb8, below(from, 256), 0, 0, 0, 0x8e, 0xc0 | (below(from, 6) << 3)];
   // An IRET frame on the stack: SS RSP flags CS RIP; RIP behind the IRET
-  const codeSelector = pick(from, [0x10, 0x33, 0x2b, 0x08, below(from, 256)]);
-  const stackSelector = pick(from, [0x18, 0x2b, 0, below(from, 128)]);
+  const toKernel = oneIn(from, 2);
+  const codeSelector = oneIn(from, 8) ? below(from, 128) : toKernel ? 0x10 : 0x33;
+  const stackSelector = oneIn(from, 8) ? below(from, 128) : toKernel ? 0x18 : 0x2b;
   return [
     0x48, 0x89, 0xe0, 0x6a, stackSelector & 127, 0x50, 0x9c, 0x6a, codeSelector & 127,
     0x48, 0x8d, 0x05, 3, 0, 0, 0, 0x50, 0x48, 0xcf,
@@ -117,16 +124,18 @@ function fillCode(machine: Machine, from: Chance, frame: number): void {
   const { bytes } = machine;
   const forms = machine.code.map.entries;
   const system = systemForms(machine);
+  // Code that gets far, mostly about the system, or anything
+  const isSystem = oneIn(from, 2);
   let at = 0;
   while (at < 4096) {
     const kind = below(from, 16);
     let piece: readonly number[];
-    if (kind === 0) piece = [below(from, 256), below(from, 256), below(from, 256)];
-    else if (kind < 3) piece = preparedCode(from);
+    if (kind === 0 && !isSystem) piece = [below(from, 256), below(from, 256), below(from, 256)];
+    else if (kind < (isSystem ? 12 : 3)) piece = preparedCode(from);
     else {
       const among = kind < 6 ? system : forms;
       const entry = among[below(from, among.length)];
-      piece = entry === undefined ? [0x90] : instructionBytes(from, entry);
+      piece = entry === undefined ? [0x90] : instructionBytes(from, entry, isSystem);
     }
     for (const byte of piece) if (at < 4096) bytes[start + at++] = byte;
   }
@@ -172,6 +181,9 @@ export function fillMemory(machine: Machine, from: Chance): number {
   for (let frame = TABLE_FRAMES; frame < TABLE_FRAMES + CODE_FRAMES; frame++) fillCode(machine, from, frame);
   for (let frame = 2 * TABLE_FRAMES; frame < 2 * TABLE_FRAMES + 4; frame++)
     fillDescriptors(machine, from, frame);
+  const code = RAM_BASE + TABLE_FRAMES * 4096;
+  for (let frame = 3 * TABLE_FRAMES; frame + CODE_FRAMES < FUZZ_FRAMES; frame += CODE_FRAMES)
+    machine.bytes.copyWithin(RAM_BASE + frame * 4096, code, code + CODE_FRAMES * 4096);
   if (oneIn(from, 4)) return below(from, TABLE_FRAMES) * 4096;
   // Tables that are sound: the first 2 MiB of addresses are the frames, with random rights
   const table = (FUZZ_FRAMES - 4) * 4096;
@@ -198,13 +210,20 @@ export function pickAddress(from: Chance): void {
   from.high = 0;
   switch (below(from, 8)) {
     case 0: from.low = below(from, FUZZ_FRAMES) * 4096 + pick(from, [0, 1, 4080, 4095, 4090, 2048]); break;
-    case 1: from.low = below(from, FUZZ_FRAMES * 4096); break;
+    case 1: from.low = (3 * TABLE_FRAMES + below(from, FUZZ_FRAMES - 3 * TABLE_FRAMES)) * 4096 + below(from, 4096); break;
     case 2: from.low = 0x20_0000 + below(from, FUZZ_FRAMES * 4096); break;
     case 3: integer64(from); break;
     case 4: bits64(from); from.high = oneIn(from, 2) ? from.high & 0x7fff : from.high | 0xffff_8000; break;
     default: from.low = (TABLE_FRAMES + below(from, CODE_FRAMES)) * 4096 + below(from, 4096);
   }
 } // prettier-ignore
+
+/** The same for RIP: nearly always in the code. */
+export function pickCodeAddress(from: Chance): void {
+  if (oneIn(from, 16)) return pickAddress(from);
+  from.low = (TABLE_FRAMES + below(from, CODE_FRAMES)) * 4096 + below(from, 4096);
+  from.high = 0;
+}
 
 /** General registers, RFLAGS, RIP, vector and x87 state, tables of descriptors, some MSRs. */
 export function setRegisters(machine: Machine, from: Chance): void {
@@ -223,7 +242,12 @@ export function setRegisters(machine: Machine, from: Chance): void {
     // A count that ends
     view.setBigUint64(context + CONTEXT.gpr + 8, BigInt(below(from, 5000)), true);
   }
-  pickAddress(from);
+  if (!oneIn(from, 4)) {
+    // A stack that is there, away from the code
+    const stack = (FUZZ_FRAMES - 8 - below(from, 64)) * 4096 + 8 * below(from, 512);
+    view.setBigUint64(context + CONTEXT.gpr + 4 * 8, BigInt(stack), true);
+  }
+  pickCodeAddress(from);
   put(CONTEXT.rip);
   writeRegister(machine, 0, REGISTER.rflags, 0x202 | (bits32(from) & (oneIn(from, 8) ? 0x24_7fd5 : 0xcd5)));
   for (let at = CONTEXT.xmm; at < CONTEXT.fcw; at += 4) view.setUint32(context + at, bits32(from), true);

@@ -19,7 +19,7 @@ import { resetSystemState } from '../system-state.ts';
 import { MODEL_FEATURES } from '../cpuid.ts';
 import type { FuzzMachine } from './fuzz-checks.ts';
 import { bootFuzzMachine, findDamage } from './fuzz-checks.ts';
-import { FUZZ_FRAMES, fillMemory, pickAddress, setRegisters } from './fuzz-state.ts';
+import { FUZZ_FRAMES, fillMemory, pickCodeAddress, setRegisters } from './fuzz-state.ts';
 import { below, bits32, chance, oneIn } from './values.ts';
 
 export interface FuzzOptions {
@@ -36,8 +36,8 @@ export interface FuzzReport {
 }
 
 /** Runs of one case, each until a trap or the budget; like a kernel, we do something about a trap and go on. */
-const RUNS = 12;
-const BUDGET = 3000;
+const RUNS = 60;
+const BUDGET = 2000;
 /** Longer than any run() of so many instructions should last, even on a slow host. */
 const SLOW_MS = 5000;
 
@@ -63,7 +63,9 @@ export function fuzzOnce(fuzz: FuzzMachine, report: FuzzReport, seed: number): v
       if (lasted > SLOW_MS)
         throw new Error(`run() took ${Math.round(lasted)} ms for ${trap.executed} instructions`);
       if (trap.kind === 'exception') report.exceptions++;
-      goOn(fuzz, from, trap.kind === 'exception' && oneIn(from, 4));
+      // Where nothing runs any more, the first page table comes back
+      if (trap.executed === 0 && oneIn(from, 2)) setPageTable(machine, 0, root);
+      goOn(fuzz, from, trap.kind !== 'budget' && !oneIn(from, 8));
     }
     const damage = findDamage(fuzz);
     if (damage !== undefined) throw new Error(damage);
@@ -78,7 +80,7 @@ export function fuzzOnce(fuzz: FuzzMachine, report: FuzzReport, seed: number): v
 
 /** What a kernel might do between two runs. */
 function goOn({ machine }: FuzzMachine, from: ReturnType<typeof chance>, isNewStart: boolean): void {
-  const kind = below(from, 12);
+  const kind = below(from, 40);
   if (kind === 0) dropCaches(machine);
   else if (kind === 1) flushTlb(machine, 0);
   else if (kind === 2) invalidatePage(machine, 0, below(from, FUZZ_FRAMES) * 4096);
@@ -92,10 +94,10 @@ function goOn({ machine }: FuzzMachine, from: ReturnType<typeof chance>, isNewSt
     const field = SYSTEM.dr + 8 * below(from, 4);
     machine.view.setUint32(contextOf(0) + field, bits32(from), true);
   }
-  if (isNewStart || kind > 8) {
-    pickAddress(from);
+  if (isNewStart || kind > 35) {
+    pickCodeAddress(from);
     writeRegister(machine, 0, REGISTER.rip, (from.low >>> 0) + (from.high | 0) * 2 ** 32);
-    if (oneIn(from, 2)) setRegisters(machine, from);
+    if (oneIn(from, 4)) setRegisters(machine, from);
   }
 }
 
