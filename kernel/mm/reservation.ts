@@ -21,7 +21,7 @@ export interface Reservation {
 }
 
 /** An mm or an address space. */
-export interface ReservationHolder {
+interface ReservationHolder {
   readonly id: number;
   /** By page number / 512. */
   readonly reservations: Map<number, Reservation[]>;
