@@ -19,8 +19,7 @@ const widthOf = (e: InstructionEmitter): Width => (e.size === 2 ? 2 : e.size ===
 const LOAD = { 2: i64.load16_u, 4: i64.load32_u, 8: i64.load } as const;
 const STORE = { 2: i64.store16, 4: i64.store32, 8: i64.store } as const;
 
-const MISSING =
-  'call gates and 32-bit code segments: selectors of either give #GP; interrupts and exceptions leave run() whatever the IDT says';
+const MISSING = 'call gates and 32-bit code segments: selectors of either give #GP';
 
 const raiseUnlessCanonical = (e: InstructionEmitter, rip: Code): void =>
   e.raiseIf(isNotCanonical(rip), VECTOR.generalProtection);

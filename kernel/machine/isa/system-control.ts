@@ -23,8 +23,7 @@ const CONTROL_PLACES = [
 ] as const;
 const CONTROL_REGISTERS = CONTROL_PLACES.map(([number]) => number);
 
-const UNHEEDED =
-  'CR0.TS, EM, MP, NE and CR4.OSFXSR, OSXMMEXCPT do not stop x87 and SSE; CR0.AM: no alignment checks';
+const UNHEEDED = 'CR0.TS, EM, MP, NE and CR4.OSFXSR, OSXMMEXCPT do not stop x87 and SSE';
 
 const fromControl = instruction({
   mnemonic: 'mov',
