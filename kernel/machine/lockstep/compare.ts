@@ -67,14 +67,13 @@ function visible(
   if (flags === undefined) return undefined;
   const seen = new Map<string, string>();
   const word = (at: number): number => state[at] ?? 0;
-  // Deviation: a non-canonical address through RSP or RBP raises #GP here, not #SS
-  const trap = word(STATE.trap) === 12 ? 13 : word(STATE.trap);
+  const trap = word(STATE.trap);
   seen.set('trap', hex(trap));
   const offset = word(STATE.rip) - codeBase(test);
   seen.set('rip', word(STATE.rip + 1) === 0 ? hex(offset) : hexWords(state, STATE.rip, 8));
   // Of kernel addresses, and the page below those that are not canonical, the real page tables show whether there is a page
   const isTop = word(STATE.address + 1) === 0x7fff && word(STATE.address) >>> 12 === 0xf_ffff;
-  if ((trap === 13 || trap === 14) && word(STATE.address + 1) >= 0 && !isTop)
+  if ((trap === 12 || trap === 13 || trap === 14) && word(STATE.address + 1) >= 0 && !isTop)
     seen.set('error code', hex(word(STATE.error)));
   // Which byte of a masked store or of a large image is named first is the implementation's choice
   if (
@@ -125,7 +124,7 @@ export function isEqual(mnemonic: string, native: Result, ours: Result): boolean
   if ((((real[STATE.rflags] ?? 0) ^ (emulated[STATE.rflags] ?? 0)) & flags) !== 0) return false;
   if ((((real[STATE.fx + 1] ?? 0) ^ (emulated[STATE.fx + 1] ?? 0)) & 255) !== 0) return false;
   const trap = real[STATE.trap] ?? 0;
-  if (trap === 13 || trap === 14) {
+  if (trap === 12 || trap === 13 || trap === 14) {
     if (real[STATE.error] !== emulated[STATE.error]) return false;
     if (real[STATE.address] !== emulated[STATE.address]) return false;
     if (real[STATE.address + 1] !== emulated[STATE.address + 1]) return false;

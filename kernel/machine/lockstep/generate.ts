@@ -22,6 +22,7 @@ export function isComparable(entry: FormEntry): boolean {
 /** Mostly in the middle; sometimes at the page's end, so that pushes and pops cross it. */
 function stackPointer(from: Chance): number {
   if (!oneIn(from, 8)) return PLACE.stack + 2048 + 8 * below(from, 16);
+  if (oneIn(from, 6)) return 0x8000_0000_0000 - 8 + below(from, 16); // not canonical, or half so
   return oneIn(from, 2) ? PLACE.stack + below(from, 24) : PLACE.stack + PAGE - below(from, 24);
 }
 
