@@ -52,7 +52,7 @@ describe('the first instructions', () => {
 });
 
 it('every variant of every form can be generated', () => {
-  const machine = createMachine({ cpuCount: 1, memoryBytes: 64 << 20, cpuModel: 'v2' });
+  const machine = createMachine({ cpuCount: 1, memoryBytes: 64 << 20, cpuModel: 'v3' });
   for (const entry of machine.code.map.entries) {
     const isOffset = entry.letters.some((letter) => letter.startsWith('O'));
     const hasMemory =
