@@ -303,12 +303,11 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     const known = unit.pairs.get(name);
     const code = keep(unit, 'i64', i64.add(left, scaled));
     if (known === undefined || typeof code !== 'object') {
-      const value = valueOf(unit, code);
-      unit.pairs.set(name, value.root);
+      const { root, offset } = valueOf(unit, code);
+      unit.pairs.set(name, { root, offset });
       return code;
     }
-    const value = { code, bits: 64, root: known, offset: 0 };
-    unit.values.known.set(code, value);
+    unit.values.known.set(code, { code, bits: 64, root: known.root, offset: known.offset });
     return code;
   };
   const linearOf = (operand: Placed): Value => {

@@ -71,8 +71,8 @@ export interface Unit {
   usesFs: boolean;
   /** Expressions of vectors of which the parts are known. */
   readonly scalars: WeakMap<object, Vector>;
-  /** Roots of base + index, by their parts. */
-  readonly pairs: Map<string, number>;
+  /** Where sums of base and index lie, by their parts. */
+  readonly pairs: Map<string, { readonly root: number; readonly offset: number }>;
   /** Operations of expressions that are values. */
   readonly costs: WeakMap<object, number>;
   /** How deep in conditional parts of one instruction. */
