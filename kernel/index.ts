@@ -42,7 +42,9 @@ export { step, idleUntilNs, machineNs, type StepResult } from './trap/loop.ts';
 export { enableTracepoints } from './trace/enable.ts';
 export { takeEvents, traceHash } from './trace/recorder.ts';
 export { tracepoints } from './trace/tracepoint.ts';
-export { CONTEXT_BYTES, FROZEN_CPU_BYTES, instructionCoverage } from './machine/index.ts';
+export {
+  CONTEXT_BYTES, FROZEN_CPU_BYTES, compilerStatistics, configureCompiler, instructionCoverage,
+} from './machine/index.ts'; // prettier-ignore
 export { syscallTable } from './syscalls/table.ts';
 
 /** What is decided at power-on beside the configuration: the wall clock of the host, which then is part of the input. */

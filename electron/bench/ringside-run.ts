@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { buildImage, createMachineFile } from '../../images/index.ts';
-import { compilerStatistics, configureCompiler } from '../../kernel/machine/index.ts';
+import { compilerStatistics } from '../../kernel/index.ts';
 import { statsOf } from '../cli/stats.ts';
 import { readGuestFile, toGuest, writeGuestFile } from '../worker/guest-files.ts';
 import { closeMachine, openMachine, startCommand, startMachine, untilBooted, type OpenMachine } from '../worker/machine.ts'; // prettier-ignore
@@ -27,10 +27,7 @@ async function freshMachine(spec: RunSpec): Promise<OpenMachine> {
       imageManifestHash: image.manifestHash, createdAt: new Date().toISOString(),
     },
   }); // prettier-ignore
-  const machine = openMachine(file, { pace: 'fast', wallBaseNs: WALL_BASE_NS });
-  const settings = { enabled: spec.compiler === 'on', now: () => performance.now() };
-  configureCompiler(machine.engine.kernel.machine, settings);
-  return machine;
+  return openMachine(file, { pace: 'fast', wallBaseNs: WALL_BASE_NS, compiler: spec.compiler });
 }
 
 interface Ended {

@@ -1,9 +1,11 @@
 // `npm start`: the lab in Electron where its binary is; else the loopback server with a Chromium window; without a display
-// it prints the address. Ctrl+C saves the open machines and ends.
+// it prints the address. `npm start -- --compiler off` is handed to the machines' threads. Ctrl+C saves the open machines and ends.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { parseArguments, UsageError } from './arguments.ts';
+import { compilerOf, compilerOption } from './compiler-option.ts';
 import { createHub } from '../server/hub.ts';
 import { dataFolders } from '../server/folders.ts';
 import { startLoopbackServer } from '../server/http-server.ts';
@@ -64,7 +66,27 @@ function findBrowser(): string | undefined {
     .find((path) => existsSync(path));
 }
 
-if (existsSync(electron) && process.env['RINGSIDE_SHELL'] !== 'browser') {
+/** Options go to the threads through the environment, which Electron and its workers inherit. Whether the lab may start. */
+function takeOptions(): boolean {
+  try {
+    const args = parseArguments(
+      process.argv.slice(2),
+      compilerOption,
+      'Write: npm start -- --compiler on|off',
+    );
+    if (args.words.length > 0 || args.rest !== null)
+      throw new UsageError('The lab takes no words, only --compiler on|off.');
+    if (args.options.has('compiler')) process.env['RINGSIDE_COMPILER'] = compilerOf(args);
+    return true;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    say(error.message);
+    return false;
+  }
+}
+
+if (!takeOptions()) process.exitCode = 125;
+else if (existsSync(electron) && process.env['RINGSIDE_SHELL'] !== 'browser') {
   const child = spawn(electron, [root], { stdio: 'inherit' });
   child.on('exit', (code) => process.exit(code ?? 0));
 } else await serve();

@@ -11,7 +11,7 @@ import { blob, count, fields, figure, list, maybe, newReader, newWriter, signed,
 import type { LayoutOf } from './binary.ts';
 import { TELEMETRY } from './transport.ts';
 
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 const queuedTask = fields({
   tid: count,
@@ -178,11 +178,30 @@ const pressure = fields({
 });
 export type PressureFrame = LayoutOf<typeof pressure>;
 
+/**
+ * How fast the host runs the machine: measured in host time since the machine was opened, not from power-on. Nothing of it
+ * exists inside, and it differs from run to run.
+ */
+const host = fields({
+  /** Host time spent in running the machine, compiling included. */
+  busyNs: count,
+  /** 0: hot code is not compiled. */
+  compilerOn: count,
+  /** Of the frame's `instructions`, those that ran in compiled code. */
+  compiledInstructions: count,
+  regions: count,
+  /** Of them, those forgotten since: their code was changed or unmapped, or their place was needed. */
+  regionsDropped: count,
+  wasmBytes: count,
+  compileNs: count,
+});
+
 const frame = fields({
   sequence: count,
   virtualNs: count,
   hostRatio: figure,
   instructions: count,
+  host,
   cpus: list(cpu),
   /** At most 2,000, the longest; `slicesLost` counts the others since power-on. */
   slices: list(slice),
@@ -237,6 +256,15 @@ export function emptyFrame(): TelemetryFrame {
     virtualNs: 0,
     hostRatio: 0,
     instructions: 0,
+    host: {
+      busyNs: 0,
+      compilerOn: 1,
+      compiledInstructions: 0,
+      regions: 0,
+      regionsDropped: 0,
+      wasmBytes: 0,
+      compileNs: 0,
+    },
     cpus: [],
     slices: [],
     slicesLost: 0,

@@ -70,6 +70,16 @@ function fullFrame(): TelemetryFrame {
     sequence: 300,
     virtualNs: 12_345_678_901_234,
     hostRatio: 0.75,
+    instructions: 2 ** 41,
+    host: {
+      busyNs: 2 ** 44,
+      compilerOn: 0,
+      compiledInstructions: 2 ** 41 - 1,
+      regions: 128,
+      regionsDropped: 127,
+      wasmBytes: 2 ** 20,
+      compileNs: 1,
+    },
     cpus: [
       {
         userNs: 1,

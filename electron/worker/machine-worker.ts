@@ -77,7 +77,9 @@ serveThread(
     function open(boot: boolean): void {
       const file = openMachineFile(path);
       try {
-        adopt(openMachine(file, { pace: 'live', boot }));
+        // set by `npm start -- --compiler off`
+        const compiler = process.env['RINGSIDE_COMPILER'] === 'off' ? 'off' : 'on';
+        adopt(openMachine(file, { pace: 'live', boot, compiler }));
       } catch (error) {
         file.close();
         throw error;
@@ -269,8 +271,8 @@ serveThread(
 
     function reboot(current: OpenMachine): void {
       pauseMachine(current);
-      const { file } = current;
-      adopt(openMachine(file, { pace: current.engine.clock.pace, boot: true }));
+      const { file, engine, compiler } = current;
+      adopt(openMachine(file, { pace: engine.clock.pace, compiler, boot: true }));
     }
     function changed(changedPath: string): void {
       thread.emit('files.changed', topic, {

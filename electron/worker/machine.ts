@@ -1,7 +1,7 @@
 // A machine on this thread: its file, its kernel and the engine between them. Opening boots it or resumes its saved state;
 // commands and requests of the host become promises here. The command line and the machine worker are both built on it.
 import {
-  CONTEXT_BYTES, FROZEN_CPU_BYTES, blankMachine, freeze, powerOn, thaw, type BootConfig, type HostAsk, type HostDoor, type Kernel, type KernelState, type MachineInput,
+  CONTEXT_BYTES, FROZEN_CPU_BYTES, blankMachine, configureCompiler, freeze, powerOn, thaw, type BootConfig, type HostAsk, type HostDoor, type Kernel, type KernelState, type MachineInput,
 } from '../../kernel/index.ts'; // prettier-ignore
 import type { MachineFile } from '../../images/index.ts';
 import {
@@ -32,7 +32,11 @@ export interface MachineOptions {
   readonly snapshot?: string;
   /** CLOCK_REALTIME at power-on, ns; the host's now when left out. */
   readonly wallBaseNs?: number;
+  /** Whether hot code is compiled (default: on); makes the host faster or slower, never changes a run. */
+  readonly compiler?: CompilerSwitch;
 }
+
+export type CompilerSwitch = 'on' | 'off';
 
 export interface CommandSpec {
   readonly argv: readonly string[];
@@ -62,6 +66,7 @@ export interface OpenMachine {
   readonly requests: Map<number, { done: (result: unknown) => void; fail: (error: Error) => void }>;
   /** Resumed from a saved state, not booted. */
   readonly resumed: boolean;
+  readonly compiler: CompilerSwitch;
   lastId: number;
   stopped: { problem: Error | null } | null;
 }
@@ -103,9 +108,12 @@ export function openMachine(file: MachineFile, options: MachineOptions): OpenMac
     kernel: boot(file, options, door),
     resumed: false,
   };
+  const { compiler = 'on' } = options;
+  configureCompiler(kernel.machine, { enabled: compiler === 'on', now: () => performance.now() });
   const lastId = kernel.host.lastCommand;
   const machine: OpenMachine = {
-    file, engine: newEngine(kernel, events, pauses, options.pace), listeners, commands, requests, resumed, lastId, stopped: null,
+    file, engine: newEngine(kernel, events, pauses, options.pace), listeners, commands, requests, resumed, compiler, lastId,
+    stopped: null,
   }; // prettier-ignore
   return machine;
 }

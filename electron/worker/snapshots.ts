@@ -32,5 +32,6 @@ export const saveSnapshot = (machine: OpenMachine, name: string): Snapshot =>
 /** The machine as it was at a snapshot, on the same file; the present state is given up. */
 export function openSnapshot(machine: OpenMachine, name: string): OpenMachine {
   pauseMachine(machine);
-  return openMachine(machine.file, { pace: machine.engine.clock.pace, snapshot: name });
+  const { engine, compiler } = machine;
+  return openMachine(machine.file, { pace: engine.clock.pace, compiler, snapshot: name });
 }

@@ -1,6 +1,6 @@
 // Telemetry: what the instruments show, read from the machine between two steps and packed into a frame.
 import {
-  interruptCounts, runQueueLatency, syscallTable, viewCpus, viewDisks, viewMemory, viewMemoryPressure, viewSwap, viewTasks,
+  compilerStatistics, interruptCounts, runQueueLatency, syscallTable, viewCpus, viewDisks, viewMemory, viewMemoryPressure, viewSwap, viewTasks,
   viewVm, type Kernel,
 } from '../../kernel/index.ts'; // prettier-ignore
 import { emptyFrame, type TelemetryFrame } from '../protocol/frames.ts';
@@ -32,6 +32,7 @@ export function nextFrame(telemetry: Telemetry, machine: OpenMachine, report: Re
     virtualNs: atNs,
     hostRatio: report.hostRatio,
     instructions: kernel.trap.instructions,
+    host: hostFigures(machine),
     cpus: viewCpus(kernel, atNs).map((cpu) => ({ ...cpu, running: cpu.running, queue: [...cpu.queue] })),
     slices: takeSlices(kernel, telemetry),
     slicesLost: telemetry.slicesLost,
@@ -66,6 +67,20 @@ export function nextFrame(telemetry: Telemetry, machine: OpenMachine, report: Re
     ),
     pressure: { ...emptyFrame().pressure, memory: viewMemoryPressure(kernel) },
     loads: [...kernel.sched.loadAverages],
+  };
+}
+
+/** What the host spent and the compiler did; a machine that goes on from a saved state begins at 0 again. */
+function hostFigures({ engine, compiler }: OpenMachine): TelemetryFrame['host'] {
+  const compiled = compilerStatistics(engine.kernel.machine);
+  return {
+    busyNs: engine.busyMs * 1e6,
+    compilerOn: compiler === 'on' ? 1 : 0,
+    compiledInstructions: compiled.executed,
+    regions: compiled.regions,
+    regionsDropped: compiled.dropped,
+    wasmBytes: compiled.bytes,
+    compileNs: compiled.milliseconds * 1e6,
   };
 }
 

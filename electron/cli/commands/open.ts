@@ -9,6 +9,7 @@ import {
   type OpenMachine,
 } from '../../worker/machine.ts';
 import { hasOption, UsageError } from '../arguments.ts';
+import { compilerOf, compilerOption } from '../compiler-option.ts';
 import { EXIT_FAILED, say, type Command } from '../command.ts';
 
 const CONSOLE = 'tty1';
@@ -17,14 +18,15 @@ const LEAVE = 0x1d; // Ctrl+]
 export const open: Command = {
   usage: 'FILE',
   about: 'opens a machine on this terminal; Ctrl+] saves it and leaves',
-  options: { boot: { value: '', about: 'boot it even when it has a saved state' } },
+  options: { ...compilerOption, boot: { value: '', about: 'boot it even when it has a saved state' } },
   async run(args) {
     const [path, ...more] = args.words;
     if (path === undefined || more.length > 0) throw new UsageError('Write: ringside open FILE.');
+    const compiler = compilerOf(args);
     const file = openMachineFile(path);
     let machine: OpenMachine;
     try {
-      machine = openMachine(file, { pace: 'live', boot: hasOption(args, 'boot') });
+      machine = openMachine(file, { pace: 'live', boot: hasOption(args, 'boot'), compiler });
     } catch (error) {
       file.close();
       throw error;

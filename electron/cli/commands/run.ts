@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hasOption, optionOf, parseNumber, parsePair, UsageError, type Arguments } from '../arguments.ts';
 import { EXIT_FAILED, EXIT_TIMEOUT, say, type Command } from '../command.ts';
+import { compilerOf, compilerOption } from '../compiler-option.ts';
 import { connectInput, readInputAhead } from '../stdio.ts';
 import { machineFor, machineOptions } from '../settings.ts';
 import { readGuestFile, toGuest, writeGuestFile } from '../../worker/guest-files.ts';
@@ -14,15 +15,19 @@ import {
   type OpenMachine,
 } from '../../worker/machine.ts';
 import { exitCodeOf } from '../../worker/terminals.ts';
-import { statsOf } from '../stats.ts';
+import { figuresOf, statsOf } from '../stats.ts';
 
 export const runOptions = {
   ...machineOptions,
+  ...compilerOption,
   user: { value: 'NAME', about: 'whose rights it has (default: root)' },
   put: { value: 'HOST:GUEST', about: 'copy a file in first; may be repeated', many: true },
   get: { value: 'GUEST:HOST', about: 'copy a file out afterwards; may be repeated', many: true },
   timeout: { value: 'S', about: 'end it after this many seconds, with status 124' },
-  stats: { value: 'FILE', about: 'write figures of the run as JSON' },
+  stats: {
+    value: 'FILE',
+    about: 'write figures of the run as JSON: times, instructions a second, what was compiled, …',
+  },
   tty: { value: '', about: 'run it on a terminal' },
   boot: { value: '', about: 'boot the machine even when it has a saved state' },
 } as const;
@@ -53,6 +58,7 @@ export async function runInMachine(args: Arguments, hooks: RunHooks): Promise<{ 
   const timeout = optionOf(args, 'timeout');
   const timeoutMs = timeout === undefined ? 0 : parseNumber(timeout, 'timeout', 1, 1_000_000) * 1000;
   const statsPath = optionOf(args, 'stats');
+  const compiler = compilerOf(args);
   const contents = puts.map(([host, guest]) => ({ guest, bytes: new Uint8Array(readFileSync(host)) }));
   const input = hasOption(args, 'tty') ? null : await readInputAhead();
   const startMs = performance.now();
@@ -62,6 +68,7 @@ export async function runInMachine(args: Arguments, hooks: RunHooks): Promise<{ 
       pace: 'fast',
       hashTrace: statsPath !== undefined,
       boot: hasOption(args, 'boot'),
+      compiler,
       ...(isTemporary ? { wallBaseNs: WALL_BASE_NS } : {}),
     });
     try {
@@ -86,7 +93,7 @@ export async function runInMachine(args: Arguments, hooks: RunHooks): Promise<{ 
       disconnect();
       hooks.after?.(machine);
       if (statsPath !== undefined) {
-        const figures = { hostMs, bootHostMs, ...differenceOf(statsOf(machine), before) };
+        const figures = figuresOf(before, statsOf(machine), { compiler, hostMs, bootHostMs });
         writeFileSync(statsPath, `${JSON.stringify(figures, null, 2)}\n`);
       }
       for (const [guest, host] of gets) writeFileSync(host, await readGuestFile(machine, guest));
@@ -115,18 +122,4 @@ async function withTimeout(exited: Promise<number>, ms: number): Promise<number 
   } finally {
     clearTimeout(timer);
   }
-}
-
-type Stats = ReturnType<typeof statsOf>;
-
-/** Counters of the command alone; the hash is over the whole run. */
-function differenceOf(after: Stats, before: Stats): Stats {
-  return {
-    virtualNs: after.virtualNs - before.virtualNs,
-    instructions: after.instructions - before.instructions,
-    syscalls: after.syscalls - before.syscalls,
-    faults: after.faults - before.faults,
-    contextSwitches: after.contextSwitches - before.contextSwitches,
-    traceHash: after.traceHash,
-  };
 }
