@@ -3,7 +3,7 @@
 // The image numbers the x87 registers from TOP and keeps one bit of each tag; a context has the physical registers and
 // two bits, so FXRSTOR finds out from the register what kind of number it holds.
 
-import type { Emitter } from '../exec/emitter.ts';
+import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
 import { v128 } from '../exec/wasm-simd.ts';
@@ -154,7 +154,16 @@ const helper = (name: string, copy: Copy): Helper => ({
 });
 
 const isWide = (encoding: string): Code => i32.const(encoding.includes('REX.W') ? 1 : 0);
-const misaligned = (address: Code): Code => i32.wrap_i64(i64.and(address, i64.const(15)));
+
+/**
+ * #GP where the area in memory is not aligned. That its first byte is not canonical counts more, with #SS by RSP and RBP;
+ * then the access itself raises it. (Of a vector, alignment counts more.)
+ */
+export function checkArea(e: InstructionEmitter, address: Code, alignment: 16 | 64): void {
+  const isCanonical = i64.eq(i64.shr_s(i64.shl(address, i64.const(16)), i64.const(16)), address);
+  const rest = i32.wrap_i64(i64.and(address, i64.const(alignment - 1)));
+  e.raiseIf(select(isCanonical, rest, i32.const(0)), VECTOR.generalProtection);
+}
 
 export const sseState: Family = {
   helpers: [helper('fxsaveTo', save), helper('fxrstorFrom', restore)],
@@ -183,7 +192,7 @@ export const sseState: Family = {
       feature: 'fxsr',
       forms: [['NP 0F AE /0 W0', 'M512'], ['NP REX.W 0F AE /0', 'M512']],
       emit(e, target) {
-        e.raiseIf(misaligned(e.address(target)), VECTOR.generalProtection);
+        checkArea(e, e.address(target), 16);
         const host = e.hostForWrite(target);
         e.emit(e.call('fxsaveTo', e.context, host, isWide(e.encoding)));
         e.done(target);
@@ -195,7 +204,7 @@ export const sseState: Family = {
       feature: 'fxsr',
       forms: [['NP 0F AE /1 W0', 'M512'], ['NP REX.W 0F AE /1', 'M512']],
       emit(e, source) {
-        e.raiseIf(misaligned(e.address(source)), VECTOR.generalProtection);
+        checkArea(e, e.address(source), 16);
         const host = e.hostForRead(source);
         e.raiseIf(i32.gt_u(i32.load(host, IMAGE.mxcsr), i32.const(MXCSR_MASK)), VECTOR.generalProtection);
         e.emit(e.call('fxrstorFrom', e.context, host, isWide(e.encoding)));

@@ -23,6 +23,7 @@ import {
   restoreX87,
   saveMxcsr,
   saveX87,
+  checkArea,
 } from './sse-state.ts';
 import { ZERO, sourceOf } from './sse-support.ts';
 import { fieldOf, setField } from './system-support.ts';
@@ -147,7 +148,7 @@ const requestedOf = (e: InstructionEmitter): Code =>
 /** i32 host address of the area, as far as these components need it. */
 function areaOf(e: InstructionEmitter, operand: Operand, requested: Code, access: 'hostRead' | 'hostWrite'): Code {
   const address = e.address(operand);
-  e.raiseIf(i32.wrap_i64(i64.and(address, i64.const(63))), VECTOR.generalProtection);
+  checkArea(e, address, 64);
   const bytes = select(has(requested, XSAVE.avx), i32.const(XSAVE.avxBytes), i32.const(XSAVE.legacyBytes));
   const host = e.let('i32', e.call(access, e.context, address, bytes));
   e.faultIf(i32.eqz(host));
