@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { emptyFrame, encodeFrame } from '../../electron/protocol/frames.ts';
 import type { TelemetryFrame } from '../../electron/protocol/frames.ts';
 import { dispatchTo, hostEnd } from '../../electron/protocol/host-end.ts';
+import { hostSpeed } from './host-speed.ts';
 import { addSlices, newLiveLanes } from './live-lanes.ts';
 import { figuresOf } from './metrics.ts';
 import { treeOf } from './process-tree.ts';
@@ -60,6 +61,48 @@ describe('figures', () => {
     expect(figures.get('cpu.user')).toBeCloseTo(0.5);
     expect(figures.get('runnable')).toBe(6);
     expect(figuresOf(now, null).has('syscalls')).toBe(false);
+  });
+});
+
+describe('the speed on this host', () => {
+  const host = { ...emptyFrame().host, busyNs: 1e9, compiledInstructions: 3e6, regions: 4, compileNs: 5e6 };
+  const before = frameAt(1, { instructions: 10e6, host });
+  const now = frameAt(1.2, {
+    instructions: 110e6,
+    host: {
+      ...host,
+      busyNs: 1.25e9,
+      compiledInstructions: 93e6,
+      regions: 7,
+      compileNs: 9e6,
+      wasmBytes: 2048,
+    },
+  });
+  it('is taken over host time, not virtual time', () => {
+    const speed = hostSpeed(now, before);
+    expect(speed.mips).toBeCloseTo(400);
+    expect(speed.compiledShare).toBeCloseTo(0.9);
+    expect(speed).toMatchObject({ compilerOn: true, regions: 7, compileNs: 9e6, wasmBytes: 2048 });
+  });
+  it.each([
+    ['one frame', now, null],
+    ['no work between two', now, now],
+    ['a machine opened again', before, now],
+  ])('is not known from %s; what was compiled is', (_case, frame, older) => {
+    const { mips, compiledShare, regions } = hostSpeed(frame, older);
+    expect([mips, compiledShare]).toEqual([Number.NaN, Number.NaN]);
+    expect(regions).toBe(frame.host.regions);
+  });
+  it('has no compiled share with the compiler off', () => {
+    const off = (frame: TelemetryFrame) => ({
+      ...frame,
+      host: { ...emptyFrame().host, compilerOn: 0, busyNs: frame.host.busyNs },
+    });
+    expect(hostSpeed(off(now), off(before))).toMatchObject({
+      compilerOn: false,
+      compiledShare: 0,
+      regions: 0,
+    });
   });
 });
 

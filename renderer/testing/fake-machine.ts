@@ -246,6 +246,12 @@ export function advance(machine: FakeMachine, ns: number): TelemetryFrame {
   frame.tasks = frame.sequence % 3 === 0 ? tasks.map((task) => ({ ...task })) : null;
   frame.taskCount = tasks.length;
   frame.hostRatio = 0.97;
+  frame.instructions += Math.round((0.5 + 0.4 * chance()) * ns * 0.3);
+  frame.host.busyNs += ns * 0.7;
+  frame.host.compiledInstructions = Math.round(frame.instructions * 0.93);
+  frame.host.regions = 180 + Math.round(t);
+  frame.host.wasmBytes = frame.host.regions * 8800;
+  frame.host.compileNs = frame.host.regions * 4e6;
   frame.loads = [0.42 + hog, 0.38, 0.2];
   const stall = {
     some10: 4 + 30 * hog,
