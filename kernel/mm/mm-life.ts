@@ -2,6 +2,7 @@
 import { ENOMEM, failed, type Failure } from '../abi/errno.ts';
 import { PAGE_BYTES, USER_END } from '../abi/mman.ts';
 import { PTE } from '../machine/index.ts';
+import type { OpenFile } from '../fs/vfs/open-file.ts';
 import type { Kernel } from '../state.ts';
 import { freeFrames } from './buddy.ts';
 import { PG } from './memory-state.ts';
@@ -49,6 +50,19 @@ export function newMm(kernel: Kernel): Mm | Failure {
   return mm;
 }
 
+/** Which file runs in it (set_mm_exe_file). As long as one does, nobody may write to it; who calls knows that nobody does. */
+export function setExe(kernel: Kernel, mm: Mm, file: OpenFile | null): void {
+  const old = mm.exe;
+  if (file !== null) {
+    fileReferences.get(kernel, file);
+    fileReferences.denyWrite(file);
+  }
+  mm.exe = file;
+  if (old === null) return;
+  fileReferences.allowWrite(old);
+  fileReferences.put(kernel, old);
+}
+
 /** A copy for a child: the same vmas, the same pages, private ones write-protected in both. */
 export function forkMm(kernel: Kernel, parent: Mm): Mm | Failure {
   const child = newMm(kernel);
@@ -70,11 +84,11 @@ export function forkMm(kernel: Kernel, parent: Mm): Mm | Failure {
   } = parent;
   Object.assign(child, {
     family: parent.family, startCode, endCode, startData, endData, startBrk, brk, startStack, argStart, argEnd, envStart,
-    envEnd, mmapBase: parent.mmapBase, auxv: parent.auxv, exe: parent.exe, dumpable: parent.dumpable,
+    envEnd, mmapBase: parent.mmapBase, auxv: parent.auxv, dumpable: parent.dumpable,
   }); // prettier-ignore
   child.family = parent.family;
   memory.families.get(parent.family)?.add(child.id);
-  if (child.exe !== null) fileReferences.get(kernel, child.exe);
+  setExe(kernel, child, parent.exe);
   let protectedAny = false;
   for (const vma of parent.vmas) {
     if (vma.flags.dontFork) continue;
@@ -169,8 +183,7 @@ export function putMm(kernel: Kernel, mm: Mm): void {
     releaseVma(kernel, mm, vma);
   }
   mm.vmas.length = 0;
-  if (mm.exe !== null) fileReferences.put(kernel, mm.exe);
-  mm.exe = null;
+  setExe(kernel, mm, null);
   freeFrames(kernel, mm.root / PAGE_BYTES, 0);
   mm.root = 0;
   slabFree(kernel, 'mm_struct', mm.slot);

@@ -6,10 +6,12 @@ import { addressSpaceOperations, type AddressSpace } from './address-space.ts';
 import { registerSpace, unregisterIfIdle } from './cache-pages.ts';
 import type { Mm, Vma, VmaFlags } from './mm.ts';
 
-/** How vmas hold and drop their files; fs/vfs puts getFile and putFile here when it is loaded. */
+/** How vmas hold and drop their files, and an mm the program that it runs; syscalls/memory.ts puts what fs/vfs has here. */
 export const fileReferences: {
   get(kernel: Kernel, file: OpenFile): void;
   put(kernel: Kernel, file: OpenFile): void;
+  denyWrite(file: OpenFile): void;
+  allowWrite(file: OpenFile): void;
 } = {
   get: (_kernel, file) => {
     file.users++;
@@ -17,6 +19,8 @@ export const fileReferences: {
   put: (_kernel, file) => {
     file.users--;
   },
+  denyWrite: () => undefined,
+  allowWrite: () => undefined,
 };
 
 /** Position of the first vma that ends above the address: the one that holds it, or the next one. */

@@ -1,5 +1,5 @@
 // Opening and closing files, their size, and making them durable.
-import { EBADF, EFBIG, EINVAL, EMFILE, ENODEV, EOPNOTSUPP, E2BIG, EPERM, ESPIPE, failed, type Failure } from '../abi/errno.ts'; // prettier-ignore
+import { EBADF, EFBIG, EINVAL, EMFILE, ENODEV, EOPNOTSUPP, E2BIG, ESPIPE, failed, type Failure } from '../abi/errno.ts'; // prettier-ignore
 import { AT_FDCWD, FALLOC, O, O_TMPFILE_BIT } from '../abi/open-flags.ts';
 import { truncateFile, truncatePath } from '../fs/vfs/attributes.ts';
 import { closeDescriptor, fileOf, freeDescriptor, installFile } from '../fs/vfs/file-table.ts';
@@ -158,7 +158,6 @@ export const fallocate = syscall({
     const { inode } = file;
     if (operationsOf(file).stream === true) return ESPIPE;
     if (inode.kind !== 'file') return ENODEV;
-    if (inode.writers < 0) return EPERM;
     if (offset + length > superBlockOf(kernel, inode).maxFileBytes) return EFBIG;
     const result = inodeOperations[inode.fs]?.fallocate?.(kernel, inode, mode, offset, length) ?? EOPNOTSUPP;
     if (failed(result)) return result;

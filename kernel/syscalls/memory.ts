@@ -8,7 +8,7 @@ import { O } from '../abi/open-flags.ts';
 import { fileOf } from '../fs/vfs/file-table.ts';
 import { fileOperations } from '../fs/vfs/inode.ts';
 import { openPath } from '../fs/vfs/open.ts';
-import { putFile, type OpenFile } from '../fs/vfs/open-file.ts';
+import { allowWriteAccess, denyWriteAccess, putFile, type OpenFile } from '../fs/vfs/open-file.ts';
 import { get64 } from '../lib/bytes.ts';
 import { readBytes } from '../machine/index.ts';
 import { adviseMemory, residentPages } from '../mm/advise.ts';
@@ -27,6 +27,8 @@ import type { Kernel } from '../state.ts';
 import { FD, FLAGS, INT, PATH, POINTER, SIZE, syscall } from './declare.ts';
 
 fileReferences.put = putFile;
+fileReferences.denyWrite = denyWriteAccess;
+fileReferences.allowWrite = allowWriteAccess;
 
 const mmOf = (task: Task): Mm | Failure => task.mm ?? EFAULT;
 const rightsOf = (task: Task): LockRights => ({

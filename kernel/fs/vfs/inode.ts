@@ -46,7 +46,7 @@ export interface Inode {
   slab: number;
   /** Virtual time of the last use, so that the shrinker leaves alone what a call holds right now. */
   touchedNs: number;
-  /** Users that write (O_WRONLY, O_RDWR), negative: programs that execute it; either refuses the other with ETXTBSY. */
+  /** Open files that write to it; negative: memories that execute it (i_writecount). Either refuses the other with ETXTBSY. */
   writers: number;
   /** flock(2) and fcntl(2) locks, made at the first one. */
   locks: FileLocks | null;

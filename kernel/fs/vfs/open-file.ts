@@ -1,6 +1,7 @@
 // The open file (Linux's struct file): shared by descriptors after dup and fork, counted.
 import { ENFILE, failed, type Failure } from '../../abi/errno.ts';
 import { O } from '../../abi/open-flags.ts';
+import { assert } from '../../lib/assert.ts';
 import { slabAllocate, slabFree } from '../../mm/slab.ts';
 import type { Kernel } from '../../state.ts';
 import { newInode, newSuperBlock, getInode, putInode } from './inode-cache.ts';
@@ -111,6 +112,16 @@ export function newAnonymousInode(kernel: Kernel, kind: Inode['kind'], mode = 0o
     vfs.anonymousSuperBlock = superBlock.id;
   }
   return newInode(kernel, superBlock, { number: superBlock.nextInode++, kind, mode });
+}
+
+/** For as long as a program runs from the file, opening it for writing gives ETXTBSY (deny_write_access). */
+export function denyWriteAccess(file: OpenFile): void {
+  assert(file.inode.writers <= 0, 'a program that runs is not open for writing');
+  file.inode.writers--;
+}
+
+export function allowWriteAccess(file: OpenFile): void {
+  file.inode.writers++;
 }
 
 export function getFile(file: OpenFile): OpenFile {
