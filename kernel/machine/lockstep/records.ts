@@ -12,8 +12,6 @@ export const PLACE = {
 } as const;
 export const PAGE = 4096;
 export const CODE_BYTES = 2 * PAGE;
-/** Pages that are compared, in this order: data, data, read-only, stack, writable code (two). */
-export const PAGES = [0, 1, 2, 3, 4, 5] as const;
 export const MEMORY_BYTES = 4 * PAGE;
 export const CHANGES_MAX = 1024;
 export const CODE_MAX = 800;

@@ -7,10 +7,6 @@ export interface Chance {
   high: number;
 }
 export const chance = (seed: number): Chance => ({ state: seed | 0, low: 0, high: 0 });
-/** The same generator at another seed. */
-export function restart(from: Chance, seed: number): void {
-  from.state = seed | 0;
-}
 
 /** 32 random bits. */
 export function bits32(from: Chance): number {
