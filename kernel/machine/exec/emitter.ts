@@ -1,5 +1,5 @@
 // What emit() of an instruction gets: the one vocabulary in which the meaning of instructions is written. The
-// interpreter implements it (emit.ts); the compiler tier will implement it again, over wasm locals.
+// interpreter implements it (emit.ts), and the compiler tier once more, over wasm locals (compile/emit.ts).
 //
 // Values are Code: expressions without side effects. What e.read, e.let and the arithmetic here return is the content
 // of a local, so it may be used any number of times; composed expressions (i64.add(…)) are evaluated at each use.
