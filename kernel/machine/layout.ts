@@ -142,24 +142,23 @@ export const EXTENT = {
 /** u32 at a fixed place: code was dropped since the loop last entered compiled code. */
 export const CODE_DROPPED = 16;
 
-/**
- * Entry cells: heads of blocks that are counted, or compiled. A record whose handler is ENTRY_HANDLER + n has cell n.
- */
+/** Cells of compiled entries. A record whose handler is ENTRY_HANDLER + n begins the region of cell n. */
 export const ENTRY_HANDLER = 4096;
 export const ENTRIES = 32_768;
 export const ENTRY_BASE = 0x500_0000;
 export const ENTRY_BYTES = 16;
+export const ENTRY = {
+  handler: 0, // u16: the record's own handler
+  cold: 2, // u16: index in the function table of a handler that does the same
+  record: 4, // u32
+} as const;
+/** In RECORD.scale of the head of a block. Shifts take their counts modulo 64, so it does not disturb. */
+export const HEAD_FLAG = 0x80;
+
 /** Tables of computed jumps in compiled code: a byte for each code address. */
 export const CASE_BASE = 0x510_0000;
 export const CASE_BYTES = 4096;
 export const CASE_TABLES = 3840;
-export const ENTRY = {
-  left: 0, // i32: executions until it is compiled; below 0 when that is not wanted
-  handler: 4, // u16: the record's own handler
-  state: 6, // u16: 1 when compiled
-  record: 8, // u32
-  slot: 12, // u32: address of its code slot
-} as const;
 
 /** TLB entries: u64 page address (all ones: empty), then u32 what to add to a wrapped virtual address, or code slot. */
 export const TLB_ENTRIES = 512;
@@ -205,5 +204,4 @@ export const EXIT = {
   halt: 9,
   step: 10, // from compiled code: the interpreter executes the instruction at context.rip
   privilege: 11, // counted, RIP is where it goes on; CPL or paging state changed: flush the TLB
-  compile: 12, // the block at context.rip has become hot
 } as const;

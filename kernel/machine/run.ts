@@ -14,7 +14,7 @@ import type { Linker } from './exec/handlers.ts';
 import { finishHandlers, requestHandler } from './exec/handlers.ts';
 import { FIRST_ENTRY, TABLE_SIZE } from './exec/signatures.ts';
 import type { Compiler, CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
-import { clearExtents, compileAt, dropAllRegions, forgetEntries, markEntry, newCompiler } from './compile/compiler.ts'; // prettier-ignore
+import { clearExtents, countInterpreted, dropAllRegions, forgetEntries, markHead, newCompiler, sampleAt } from './compile/compiler.ts'; // prettier-ignore
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
@@ -105,8 +105,8 @@ export function createMachine(config: MachineConfig): Machine {
       undefinedOpcode: faultHandler(VECTOR.invalidOpcode),
       tooLong: faultHandler(VECTOR.generalProtection),
     },
-    onBlockHead(record, slot) {
-      if (holder.compiler !== undefined) markEntry(holder.compiler, record, slot);
+    onBlockHead(record) {
+      if (holder.compiler !== undefined) markHead(holder.compiler, record);
     },
     onForget(slot) {
       if (holder.compiler !== undefined) forgetEntries(holder.compiler, slot);
@@ -311,7 +311,7 @@ function singleStep(machine: Machine, context: number, executed: number): Trap {
 /** Executes exactly so many instructions in user mode unless a trap comes first. */
 export function run(machine: Machine, cpu: number, maxInstructions: number): Trap {
   const context = contextOf(cpu);
-  const { view, core } = machine;
+  const { view, core, compiler } = machine;
   const tscAt = context + CONTEXT.tsc;
   let executed = 0;
   // TLBs are not filled then (mmu/walk.ts); once, as code on two pages needs both in the execute TLB
@@ -320,12 +320,17 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
     // Single step and alignment checks work from here, and cost nothing where they are off (POPF and IRET leave the loop)
     const special = view.getUint32(context + CONTEXT.rflags, true) & (TRAP_FLAG | ALIGNMENT_CHECK);
     const isStepping = (special & TRAP_FLAG) !== 0;
-    const slice = Math.min(maxInstructions - executed, isStepping ? 1 : SLICE_MAX);
-    const mayEnter = machine.compiler.settings.enabled && special === 0 && view.getUint32(context + CONTEXT.cpl, true) === 3; // prettier-ignore
+    const mayEnter = compiler.settings.enabled && special === 0 && view.getUint32(context + CONTEXT.cpl, true) === 3; // prettier-ignore
     view.setUint32(context + COMPILED.enabled, mayEnter ? 1 : 0, true);
+    if (mayEnter && compiler.settings.threshold === 1) sampleAt(compiler, context);
+    const most = isStepping ? 1 : mayEnter ? compiler.sliceLimit : SLICE_MAX;
+    const slice = Math.min(maxInstructions - executed, most);
+    const compiledBefore = view.getUint32(context + COMPILED.executed, true);
     const exit = core.run(context, slice);
     const done = slice - view.getInt32(context + CONTEXT.remaining, true);
     executed += done;
+    const compiled = (view.getUint32(context + COMPILED.executed, true) - compiledBefore) >>> 0;
+    if (mayEnter) countInterpreted(compiler, context, done - compiled, done, exit === EXIT.budget);
     if (done !== 0) {
       const low = view.getUint32(tscAt, true) + done;
       view.setUint32(tscAt, low, true);
@@ -344,9 +349,6 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
       case EXIT.decode:
       case EXIT.cross:
         if (!decodeAt(machine, context)) return leave(machine, context, 'exception', executed);
-        break;
-      case EXIT.compile:
-        compileAt(machine.compiler, context);
         break;
       case EXIT.privilege:
         flushTlb(machine, cpu);

@@ -1,6 +1,6 @@
-// The compiler tier as a part of a machine: entry cells on the heads of blocks, which count executions; hot ones are
-// compiled, one module a region; regions are forgotten when one of their pages changes. Nothing here is state: what is
-// compiled, and when, never changes a run.
+// The compiler tier as a part of a machine: samples of where the interpreter is find the hot blocks, which are compiled, one
+// module a region; regions are forgotten when one of their pages changes. Nothing here is state: what is compiled, and
+// when, never changes a run.
 
 import type { CodeCache } from '../decode/code-cache.ts';
 import { variantKey } from '../decode/variant.ts';
@@ -8,11 +8,11 @@ import type { Linker } from '../exec/handlers.ts';
 import { FIRST_ENTRY } from '../exec/signatures.ts';
 import { finishHandlers, instantiate, requestHandler } from '../exec/handlers.ts';
 import * as layout from '../layout.ts';
-import { CODE_DROPPED, COMPILED, CONTEXT, ENTRY, RECORD, SLOT } from '../layout.ts';
+import { CODE_DROPPED, COMPILED, CONTEXT, ENTRY, HEAD_FLAG, RECORD, SLOT } from '../layout.ts';
 import type { Services } from './function.ts';
 import { compileRegion } from './function.ts';
 import type { Instruction, RegionPage } from './region.ts';
-import { discoverRegion, hostOfFrame } from './region.ts';
+import { discoverRegion, hostOfFrame, isHead } from './region.ts';
 
 const { CASE_BASE, CASE_BYTES, CASE_TABLES, CODE_INDEX_BYTES, CPU_BASE, CPU_STRIDE, ENTRIES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_BYTES, LOG_ENTRIES, PAGE_BYTES, READ_SLOTS, RECORD_BYTES, TLB_ENTRIES, WRITE_SLOTS } = layout; // prettier-ignore
 
@@ -21,7 +21,7 @@ const REGIONS_MAX = 6000;
 
 export interface CompilerSettings {
   readonly enabled: boolean;
-  /** Executions of a block's head before it is compiled, at least 1. */
+  /** How much a block must have executed, about as many times, before it is compiled; 1: as soon as it is met. */
   readonly threshold: number;
   /** Milliseconds of the host, for the statistics. */
   readonly now?: () => number;
@@ -52,12 +52,28 @@ export interface Compiler {
   /** Free tables for computed jumps, and those of compiled entries. */
   readonly freeTables: number[];
   readonly tables: Map<number, number[]>;
+  /** How often blocks were met, by their records. */
+  readonly samples: Map<number, number>;
+  /** Instructions to interpret until the next sample. */
+  sampleLeft: number;
+  /** Instructions of the next slice at most. */
+  sliceLimit: number;
+  jitter: number;
   nextReadSlot: number;
   nextWriteSlot: number;
   notCompiled: WebAssembly.WasmFunction | undefined;
 }
 
-export const THRESHOLD = 1000;
+const THRESHOLD = 1000;
+/** Instructions between samples at most, and at half of that at least. */
+const PERIOD_MAX = 10_000;
+const SLICE_MIN = 100;
+/** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
+const SLICE_COMPILED = 300_000;
+/** How often a block is met before it is compiled: compiling costs as much as interpreting some hundred thousand instructions. */
+const SAMPLES = 24;
+/** Blocks of which samples are counted. */
+const SAMPLES_MAX = 10_000;
 
 export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
   return {
@@ -71,6 +87,10 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
     regions: new Map(),
     freeTables: Array.from({ length: CASE_TABLES }, (_unused, i) => CASE_BASE + i * CASE_BYTES),
     tables: new Map(),
+    samples: new Map(),
+    sampleLeft: 0,
+    sliceLimit: SLICE_MIN,
+    jitter: 1,
     nextReadSlot: 0,
     nextWriteSlot: 0,
     notCompiled: undefined,
@@ -79,30 +99,10 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
 
 const cellAt = (entry: number): number => ENTRY_BASE + entry * ENTRY_BYTES;
 
-/** Gives the record at the head of a block an entry cell, which counts its executions. */
-export function markEntry(compiler: Compiler, record: number, slot: number): void {
-  const { words16, words32 } = compiler.cache;
-  const handler = words16[record >> 1] ?? 0;
-  // The loop's own handlers (look up, cross, go on) are no instructions
-  if (!compiler.settings.enabled || handler >= ENTRY_HANDLER || handler === 0 || handler === 2 || handler === 3) return; // prettier-ignore
-  const entry = compiler.freeEntries.pop();
-  if (entry === undefined) return;
-  const cell = cellAt(entry);
-  words32[(cell + ENTRY.left) >> 2] = compiler.settings.threshold;
-  words16[(cell + ENTRY.handler) >> 1] = handler;
-  words16[(cell + ENTRY.state) >> 1] = 0;
-  words32[(cell + ENTRY.record) >> 2] = record;
-  words32[(cell + ENTRY.slot) >> 2] = slot;
-  words16[record >> 1] = ENTRY_HANDLER + entry;
-  const entries = compiler.entries.get(slot);
-  if (entries === undefined) compiler.entries.set(slot, [entry]);
-  else entries.push(entry);
-}
-
-/** The record is not worth a region: it gets its handler back. The cell stays its own until the slot is forgotten. */
-function unmarkEntry(compiler: Compiler, record: number, entry: number): void {
-  const { words16 } = compiler.cache;
-  words16[record >> 1] = words16[(cellAt(entry) + ENTRY.handler) >> 1] ?? 0;
+/** Notes that control comes to a record from elsewhere than straight ahead. */
+export function markHead(compiler: Compiler, record: number): void {
+  const { bytes } = compiler.cache;
+  bytes[record + RECORD.scale] = (bytes[record + RECORD.scale] ?? 0) | HEAD_FLAG;
 }
 
 /** The records of a code slot are being forgotten: so are its cells, and the regions that were made from its page. */
@@ -120,8 +120,8 @@ function dropRegion(compiler: Compiler, entry: number): void {
   if (slots === undefined) return;
   compiler.regions.delete(entry);
   for (const slot of slots) compiler.dependants.get(slot)?.delete(entry);
-  words16[(cellAt(entry) + ENTRY.state) >> 1] = 0;
-  words32[(cellAt(entry) + ENTRY.left) >> 2] = compiler.settings.threshold;
+  const record = words32[(cellAt(entry) + ENTRY.record) >> 2] ?? 0;
+  words16[record >> 1] = words16[(cellAt(entry) + ENTRY.handler) >> 1] ?? 0;
   if (compiler.notCompiled !== undefined)
     compiler.linker.table.set(FIRST_ENTRY + entry, compiler.notCompiled);
   compiler.freeTables.push(...(compiler.tables.get(entry) ?? []));
@@ -132,6 +132,9 @@ function dropRegion(compiler: Compiler, entry: number): void {
 
 export function dropAllRegions(compiler: Compiler): void {
   for (const entry of [...compiler.regions.keys()]) dropRegion(compiler, entry);
+  for (const entries of compiler.entries.values()) compiler.freeEntries.push(...entries);
+  compiler.entries.clear();
+  compiler.samples.clear();
 }
 
 /** Empties a CPU's extents: after any change of its translations. */
@@ -217,44 +220,116 @@ function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>,
       const number = words16[(page.slot >> 1) + at - page.delta] ?? 0;
       if (number === 0) return undefined;
       const record = page.slot + CODE_INDEX_BYTES + number * RECORD_BYTES;
-      if ((words16[record >> 1] ?? 0) < ENTRY_HANDLER) markEntry(compiler, record, page.slot);
       const entry = (words16[record >> 1] ?? 0) - ENTRY_HANDLER;
       return entry < 0 ? undefined : FIRST_ENTRY + entry;
     },
   };
 }
 
-/** Compiles what begins at RIP, an entry whose count has run out. */
-export function compileAt(compiler: Compiler, context: number): void {
-  const { cache, linker, settings, statistics } = compiler;
-  const { words16, words32, bytes } = cache;
+/** The head of the block that a record belongs to, as far as the run in which it was decoded goes back. */
+function headOf(compiler: Compiler, record: number, first: number): number {
+  const { bytes, words16 } = compiler.cache;
+  const offsetOf = (of: number): number => words16[(of + RECORD.offset) >> 1] ?? 0;
+  let at = record;
+  while (!isHead(bytes, at)) {
+    const before = at - RECORD_BYTES;
+    const handler = words16[before >> 1] ?? 0;
+    // The loop's own handlers (look up, cross, go on) are no instructions
+    if (before < first || handler === 0 || handler === 2 || handler === 3) break;
+    if (offsetOf(before) + (bytes[before + RECORD.length] ?? 0) !== offsetOf(at)) break;
+    at = before;
+  }
+  return at;
+}
+
+/** How many instructions are interpreted between two samples; it varies, so as not to keep step with a loop. */
+function samplePeriod(compiler: Compiler): number {
+  const { threshold } = compiler.settings;
+  compiler.jitter = (compiler.jitter * 1_103_515_245 + 12_345) % 2 ** 31;
+  const period = Math.min(threshold * 16, PERIOD_MAX);
+  return period + (compiler.jitter % period);
+}
+
+/** After a slice: takes a sample when it is time, and says how long the next slice may be. */
+export function countInterpreted(
+  compiler: Compiler,
+  context: number,
+  interpreted: number,
+  all: number,
+  isMet: boolean,
+): void {
+  compiler.sampleLeft -= interpreted;
+  if (isMet && compiler.sampleLeft <= 0) {
+    sampleAt(compiler, context);
+    compiler.sampleLeft = samplePeriod(compiler);
+  }
+  // Where nearly all is compiled, the ends of slices would cost more than samples bring
+  compiler.sliceLimit = interpreted * 16 < all ? SLICE_COMPILED : Math.max(compiler.sampleLeft, SLICE_MIN);
+}
+
+/**
+ * The interpreter was met at RIP, after a period of work that no compiled code did. A block that is met again and again
+ * is compiled. (Sampling costs the interpreter nothing; counts in records would.)
+ */
+export function sampleAt(compiler: Compiler, context: number): void {
+  const { cache, settings, samples } = compiler;
+  const { words16, bytes } = cache;
   const rip = new DataView(bytes.buffer).getBigInt64(context + CONTEXT.rip, true);
-  const page = rip & -4096n;
-  const find = pageFinder(compiler, context, page);
+  const find = pageFinder(compiler, context, rip & -4096n);
   const here = find(0);
-  if (here === undefined) return;
-  const offset = Number(rip & 4095n);
-  const number = words16[(here.slot >> 1) + offset] ?? 0;
-  const record = here.slot + CODE_INDEX_BYTES + number * RECORD_BYTES;
-  const entry = (words16[record >> 1] ?? 0) - ENTRY_HANDLER;
-  if (number === 0 || entry < 0) return;
-  words32[(cellAt(entry) + ENTRY.left) >> 2] = settings.threshold;
-  if (!settings.enabled) return;
-  if (compiler.regions.size >= REGIONS_MAX) dropAllRegions(compiler);
+  if (!settings.enabled || here === undefined) return;
+  const number = words16[(here.slot >> 1) + Number(rip & 4095n)] ?? 0;
+  if (number === 0) return;
+  const records = here.slot + CODE_INDEX_BYTES;
+  const met = records + number * RECORD_BYTES;
+  const head =
+    (words16[met >> 1] ?? 0) >= ENTRY_HANDLER ? met : headOf(compiler, met, records + RECORD_BYTES);
+  const handler = words16[head >> 1] ?? 0;
+  if (handler >= ENTRY_HANDLER || handler === 0 || handler === 2 || handler === 3) return;
+  const count = (samples.get(head) ?? 0) + 1;
+  samples.set(head, count);
+  if (samples.size > SAMPLES_MAX) samples.clear();
+  if (count < Math.min(settings.threshold, SAMPLES)) return;
+  samples.delete(head);
+  compileRecord(compiler, head, here, find);
+}
+
+function compileRecord(
+  compiler: Compiler,
+  record: number,
+  here: RegionPage,
+  find: (delta: number) => RegionPage | undefined,
+): void {
+  const { cache, linker, settings, statistics } = compiler;
+  const { words16, words32 } = cache;
+  if (compiler.regions.size >= REGIONS_MAX || compiler.freeEntries.length === 0) dropAllRegions(compiler);
   const began = settings.now?.() ?? 0;
+  const offset = words16[(record + RECORD.offset) >> 1] ?? 0;
   const region = discoverRegion(cache, offset, find);
-  if (region === undefined || (words16[(record + RECORD.offset) >> 1] ?? 0) !== offset)
-    return unmarkEntry(compiler, record, entry);
+  const first = region?.blocks.get(offset)?.instructions[0];
+  const entry = compiler.freeEntries.pop();
+  if (region === undefined || first === undefined || entry === undefined) return;
   const name = `r${statistics.regions}`;
   const tables: number[] = [];
   const { code } = compileRegion(region, name, servicesFor(compiler, region.pages, tables));
   if (tables.length > 0) compiler.tables.set(entry, tables);
+  const cold = handlerFor(compiler, first);
   finishHandlers(linker);
   const made = instantiate(linker, [code], true);
   const compiled = made.exports[name];
   if (compiled === undefined) throw new Error('invariant broken: the region is exported');
   linker.table.set(FIRST_ENTRY + entry, compiled);
-  words16[(cellAt(entry) + ENTRY.state) >> 1] = 1;
+  const cell = cellAt(entry);
+  words16[(cell + ENTRY.handler) >> 1] = words16[record >> 1] ?? 0;
+  words16[(cell + ENTRY.cold) >> 1] = cold;
+  words32[(cell + ENTRY.record) >> 2] = record;
+  words16[record >> 1] = ENTRY_HANDLER + entry;
+  const add = (map: Map<number, number[]>, slot: number): void => {
+    const known = map.get(slot);
+    if (known === undefined) map.set(slot, [entry]);
+    else known.push(entry);
+  };
+  add(compiler.entries, here.slot);
   const slots = [...new Set([here.slot, ...[...region.pages.values()].map(({ slot }) => slot)])];
   compiler.regions.set(entry, slots);
   for (const slot of slots) {

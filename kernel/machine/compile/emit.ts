@@ -259,7 +259,8 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     operands.find((known) => known === operand) ?? unsupported('operand');
   const ripAt = (offset: number): Code => {
     const code = keep(unit, 'i64', i64.add(local.get(LOCAL.base), i64.const(offset)));
-    if (typeof code === 'object') unit.values.known.set(code, { code, bits: 64, root: ROOT.page, offset });
+    if (typeof code === 'object')
+      unit.values.known.set(code, { code, bits: 64, root: ROOT.page, offset, home: -1 });
     return code;
   };
   const registerValue = (offset: number): Value => {
@@ -307,7 +308,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
       unit.pairs.set(name, { root, offset });
       return code;
     }
-    unit.values.known.set(code, { code, bits: 64, root: known.root, offset: known.offset });
+    unit.values.known.set(code, { code, bits: 64, root: known.root, offset: known.offset, home: -1 });
     return code;
   };
   const linearOf = (operand: Placed): Value => {

@@ -10,13 +10,13 @@ import type { Code } from '../exec/wasm.ts';
 import { call, i32, i64, ret, select, tailCallIndirect } from '../exec/wasm.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
 import * as layout from '../layout.ts';
-import { COMPILED, CONTEXT, ENTRY, EXIT, EXTENT } from '../layout.ts';
+import { COMPILED, CONTEXT, EXIT, EXTENT } from '../layout.ts';
 import { PTE } from '../machine.ts';
 import { functionOf } from '../mmu/walk.ts';
 import { storeFlagsBody } from './flags.ts';
 import { REGION_SIGNATURE } from '../exec/signatures.ts';
 
-const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_TABLE, FRAME_CODE_BASE, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
+const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, ENTRY_HANDLER, EXTENT_TABLE, FRAME_CODE_BASE, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
 const FRAME_BITS = 0x000f_ffff_ffff_f000n;
 const RESERVED_BITS = 0x000f_ff00_0000_0000n;
 const NO_EXECUTE = 1n << 63n;
@@ -200,8 +200,6 @@ function emitEnterAt(firstEntry: number): FunctionCode {
       const at = i32.add(i32.add(slot, i32.const(CODE_INDEX_BYTES)), i32.shl(record, i32.const(5)));
       const number = b.let('i32', i32.sub(i32.load16_u(at), i32.const(ENTRY_HANDLER)));
       b.when(i32.lt_s(number, i32.const(0)), () => b.emit(none));
-      const cell = i32.add(i32.const(ENTRY_BASE), i32.mul(number, i32.const(ENTRY_BYTES)));
-      b.when(i32.eqz(i32.load16_u(cell, ENTRY.state)), () => b.emit(none));
       return tailCallIndirect(
         REGION_SIGNATURE,
         i32.add(number, i32.const(firstEntry)),

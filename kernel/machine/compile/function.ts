@@ -388,7 +388,8 @@ function emitBlock(work: Work, node: FlowNode): void {
 
 function emitOne(work: Work, instruction: Instruction): void {
   const { unit } = work;
-  const start = copyState(unit.state);
+  // Groups are not needed to leave, and a rolled back instruction can do without
+  const start = { ...unit.state, gpr: [...unit.state.gpr], xmm: [...unit.state.xmm], groups: new Map() };
   const flow = flowOf(instruction);
   let cached: Code | undefined;
   const stepCode = (): Code => (cached ??= exitCode(work, start, EXIT.step, addressOf(instruction.at)));

@@ -141,10 +141,14 @@ function instructionAt(work: Discovery, at: number): Instruction | undefined {
   };
 }
 
+/** Is the record a block's head: has control been seen to come there from elsewhere than straight ahead? */
+export const isHead = (bytes: Uint8Array, record: number): boolean =>
+  ((bytes[record + layout.RECORD.scale] ?? 0) & layout.HEAD_FLAG) !== 0;
+
 /** Heads of blocks around a computed jump that control has reached from elsewhere than straight ahead. */
 function casesOf(work: Discovery, jump: number): number[] {
   const cases: number[] = [];
-  const { words16 } = work.cache;
+  const { bytes } = work.cache;
   const from = jump - CASE_REACH;
   for (const page of [pageAt(work, jump)]) {
     if (page === undefined) continue;
@@ -152,7 +156,7 @@ function casesOf(work: Discovery, jump: number): number[] {
     const last = Math.min(jump + CASE_REACH, page.delta + PAGE_BYTES - 1);
     for (let at = first; at <= last; at++) {
       const record = recordAt(work, page, at - page.delta);
-      if (record !== 0 && (words16[record >> 1] ?? 0) >= layout.ENTRY_HANDLER) cases.push(at);
+      if (record !== 0 && isHead(bytes, record)) cases.push(at);
     }
   }
   return cases;

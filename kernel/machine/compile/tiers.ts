@@ -4,6 +4,16 @@
 // Inline serves what emits by the vocabulary only. A handler serves what works on the context, where registers must lie
 // then. What changes privilege, paging or the way the run loop goes on leaves.
 
+import { adx } from '../isa/adx.ts';
+import { aes } from '../isa/aes.ts';
+import { avxCompare } from '../isa/avx-compare.ts';
+import { avxMemory } from '../isa/avx-memory.ts';
+import { avxVector } from '../isa/avx-vector.ts';
+import { f16c } from '../isa/f16c.ts';
+import { fma } from '../isa/fma.ts';
+import { movbe } from '../isa/movbe.ts';
+import { pclmul } from '../isa/pclmul.ts';
+import { sha } from '../isa/sha.ts';
 import { arithmetic } from '../isa/arithmetic.ts';
 import { avx } from '../isa/avx.ts';
 import { bits } from '../isa/bits.ts';
@@ -37,7 +47,8 @@ export type Tier = 'inline' | 'handler' | 'leaves';
 const FAMILIES: readonly (readonly [tier: Tier, families: readonly Family[]])[] = [
   ['inline', [arithmetic, logic, shift, bits, multiply, move, exchange, stack, branch, bmi]],
   ['inline', [sseMove, sseInteger, sseShuffle, sseFloat, sseConvert, sseRound]],
-  ['handler', [string, sseString, sseState, system, avx]],
+  ['handler', [string, sseString, sseState, system, movbe, adx, aes, pclmul, sha]],
+  ['handler', [avx, avxVector, avxMemory, avxCompare, fma, f16c]],
   ['handler', [x87, x87Control, x87Remainder, x87Transcendental, x87Trigonometry]],
 ];
 

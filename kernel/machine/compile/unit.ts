@@ -63,6 +63,8 @@ export interface Unit {
   state: PathState;
   readonly homes: readonly Value[];
   readonly vectorHomes: readonly VectorHome[];
+  /** What a vector register is at home. */
+  readonly homeVectors: readonly Vector[];
   readonly vectorLocals: readonly { readonly whole: number; readonly low: number }[];
   readonly usedGpr: Set<number>;
   readonly writtenGpr: Set<number>;
@@ -121,6 +123,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     homes,
     vectorHomes,
     vectorLocals,
+    homeVectors: vectorLocals.map((locals, i) => homeVector(vectorHomes[i] ?? 'whole', locals)),
     usedGpr: new Set(),
     writtenGpr: new Set(),
     usedXmm: new Set(),
@@ -138,22 +141,20 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
   return unit;
 }
 
-export function freshValue(values: Values, code: Code, bits: number): Value {
-  const value = { code, bits, root: values.nextRoot++, offset: 0 };
+export function freshValue(values: Values, code: Code, bits: number, home = -1): Value {
+  const value = { code, bits, root: values.nextRoot++, offset: 0, home };
   if (typeof code === 'object') values.known.set(code, value);
   return value;
 }
 
 /** The state in which every register is at home. */
 export function homeState(unit: Unit, flags: Flags): PathState {
-  const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64));
-  const xmm = unit.vectorHomes.map((_home, i) => homeVector(unit, i));
+  const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64, i));
+  const xmm = [...unit.homeVectors];
   return { gpr, xmm, flags, groups: new Map(), executed: 0, pages: 0, ended: false };
 }
 
-function homeVector(unit: Unit, number: number): Vector {
-  const home = unit.vectorHomes[number];
-  const locals = unit.vectorLocals[number] ?? { whole: 0, low: 0 };
+function homeVector(home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {
   const all = local.get(locals.whole);
   if (home === 'f64') return { whole: undefined, low: local.get(locals.low), low32: undefined, rest: all };
   if (home === 'f32') return { whole: undefined, low: undefined, low32: local.get(locals.low), rest: all };
@@ -239,7 +240,7 @@ export function keep(unit: Unit, type: Type, code: Code, limit = CHEAP): Code {
       const bits = type === 'i64' ? bitsOf(unit.values, folded) : 64;
       const place = type === 'i64' ? placeOf(unit.values, folded) : undefined;
       const at = place ?? { root: unit.values.nextRoot++, offset: 0 };
-      unit.values.known.set(folded, { code: folded, bits, root: at.root, offset: at.offset });
+      unit.values.known.set(folded, { code: folded, bits, root: at.root, offset: at.offset, home: -1 });
       return folded;
     }
   }
@@ -256,7 +257,7 @@ export function evaluate(unit: Unit, type: Type, code: Code): Code {
   const place = type === 'i64' ? placeOf(unit.values, folded) : undefined;
   if (place === undefined) freshValue(unit.values, result, bits);
   else if (typeof result === 'object')
-    unit.values.known.set(result, { code: result, bits, root: place.root, offset: place.offset });
+    unit.values.known.set(result, { code: result, bits, root: place.root, offset: place.offset, home: -1 });
   return result;
 }
 
@@ -267,8 +268,8 @@ export function valueOf(unit: Unit, code: Code): Value {
   if (known !== undefined) return known;
   const place = placeOf(unit.values, kept);
   const bits = bitsOf(unit.values, kept);
-  if (place === undefined) return { code: kept, bits, root: unit.values.nextRoot++, offset: 0 };
-  return { code: kept, bits, root: place.root, offset: place.offset };
+  if (place === undefined) return { code: kept, bits, root: unit.values.nextRoot++, offset: 0, home: -1 };
+  return { code: kept, bits, root: place.root, offset: place.offset, home: -1 };
 }
 
 export function zeroExtended(unit: Unit, code: Code, size: number): Code {
@@ -333,37 +334,34 @@ function leb(value: number): number[] {
   return value < 128 ? [value] : [(value & 127) | 128, ...leb(value >> 7)];
 }
 
-const isLocal = (code: Code | undefined, index: number): boolean => {
-  if (!Array.isArray(code) || code.length !== 2 || code[0] !== 0x20) return false;
-  const bytes = leb(index);
-  const given: unknown = code[1];
-  return Array.isArray(given) && given.length === bytes.length && bytes.every((byte, i) => given[i] === byte);
-};
-
 /** What must be set so that all registers are at home; flags apart. */
 export function homeward(unit: Unit): (readonly [local: number, value: Code])[] {
   const sets: [number, Code][] = [];
-  unit.state.gpr.forEach(({ code }, i) => {
-    if (!isLocal(code, LOCAL.gpr + i)) sets.push([LOCAL.gpr + i, code]);
-  });
-  unit.state.xmm.forEach((vector, i) => {
+  const { gpr, xmm } = unit.state;
+  for (let i = 0; i < 16; i++) {
+    const value = gpr[i];
+    if (value !== undefined && value.home !== i) sets.push([LOCAL.gpr + i, value.code]);
+  }
+  for (let i = 0; i < 16; i++) {
+    const vector = xmm[i];
+    const old = unit.homeVectors[i];
+    if (vector === undefined || vector === old) continue;
     const home = unit.vectorHomes[i] ?? 'whole';
     const at = unit.vectorLocals[i] ?? { whole: 0, low: 0 };
     const low = home === 'f64' ? vector.low : vector.low32;
     if (home !== 'whole' && low !== undefined) {
       const above = vector.rest ?? vector.whole ?? ZERO;
-      if (!isLocal(low, at.low)) sets.push([at.low, low]);
-      if (!isLocal(above, at.whole)) sets.push([at.whole, above]);
-      return;
+      if (low !== old?.low && low !== old?.low32) sets.push([at.low, low]);
+      if (above !== old?.rest) sets.push([at.whole, above]);
+    } else if (home === 'whole') {
+      if (vector.whole === undefined || vector.whole !== old?.whole)
+        sets.push([at.whole, wholeVector(unit, i)]);
+    } else {
+      const whole = wholeVector(unit, i);
+      sets.push([at.low, home === 'f64' ? f64x2.extract_lane(whole, 0) : f32x4.extract_lane(whole, 0)]);
+      sets.push([at.whole, whole]);
     }
-    if (home === 'whole') {
-      if (!isLocal(vector.whole, at.whole)) sets.push([at.whole, wholeVector(unit, i)]);
-      return;
-    }
-    const whole = wholeVector(unit, i);
-    sets.push([at.low, home === 'f64' ? f64x2.extract_lane(whole, 0) : f32x4.extract_lane(whole, 0)]);
-    sets.push([at.whole, whole]);
-  });
+  }
   return sets;
 }
 

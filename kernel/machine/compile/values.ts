@@ -12,6 +12,8 @@ export interface Value {
   /** Values with the same root differ by their offsets. */
   readonly root: number;
   readonly offset: number;
+  /** The register that has this value at home, or -1. */
+  readonly home: number;
 }
 
 /** Roots that every region has; others are numbered from FIRST_ROOT. */

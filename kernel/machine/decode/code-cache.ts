@@ -38,8 +38,8 @@ export interface CodeCache {
   readonly openLinks: Map<number, Map<number, number[]>>;
   nextSlot: number;
   generation: number;
-  /** What the compiler tier wants to know: it counts executions of these records, and forgets what lies in a slot. */
-  readonly onBlockHead: (record: number, slot: number) => void;
+  /** What the compiler tier wants to know: where control enters, and what is forgotten. */
+  readonly onBlockHead: (record: number) => void;
   readonly onForget: (slot: number) => void;
   readonly onWriteProtect: () => void;
 }
@@ -111,7 +111,7 @@ function link(cache: CodeCache, slot: number, record: number): void {
   if (number !== 0) {
     const to = base + CODE_INDEX_BYTES + number * RECORD_BYTES;
     cache.words32[(record + RECORD.link) >> 2] = to;
-    if (to <= record) cache.onBlockHead(to, base); // a loop
+    if (to <= record) cache.onBlockHead(to); // a loop
     return;
   }
   let open = cache.openLinks.get(slot);
@@ -218,7 +218,7 @@ export function decodeRun(
   }
   words32[(header + SLOT.used) >> 2] = used;
   finishHandlers(cache.linker);
-  if (firstRecord !== 0) cache.onBlockHead(firstRecord, base);
+  if (firstRecord !== 0) cache.onBlockHead(firstRecord);
   return 'ok';
 }
 

@@ -66,9 +66,9 @@ function pooledLocals(firstIndex: number): Locals & { readonly types: Type[]; re
 }
 
 function runFunction(hot: readonly HotHandler[]): FunctionCode {
-  const [context, budget, record, remaining, status, entry, target, handler, stepAt] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const; // prettier-ignore
-  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i32', 'i64'];
-  const locals = pooledLocals(9);
+  const [context, budget, record, remaining, status, entry, target, stepAt] = [0, 1, 2, 3, 4, 5, 6, 7] as const; // prettier-ignore
+  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i64'];
+  const locals = pooledLocals(8);
   const ctx = local.get(context);
   const rec = local.get(record);
   const leave = label('leave');
@@ -124,9 +124,10 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
 
   const bodies: Code[] = [];
   bodies[HANDLER.lookup] = [uncount, local.set(target, recordAddress), br(lookup)];
-  bodies[HANDLER.cold] = [
+  /** The record's instruction as a function of the table. */
+  const callHandler = (index: Code): Code => [
     i32.store(ctx, local.get(remaining), CONTEXT.remaining),
-    local.set(status, callIndirect(HANDLER_SIGNATURE, i32.load16_u(rec, RECORD.cold), ctx, rec)),
+    local.set(status, callIndirect(HANDLER_SIGNATURE, index, ctx, rec)),
     when(i32.eqz(local.get(status)), advance),
     when(i32.eq(local.get(status), i32.const(EXIT.jump)), [
       local.set(target, i64.load(ctx, CONTEXT.rip)),
@@ -135,6 +136,7 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     when(i32.eq(local.get(status), i32.const(EXIT.fault)), br(fault)),
     br(leave),
   ];
+  bodies[HANDLER.cold] = callHandler(i32.load16_u(rec, RECORD.cold));
   // The next page must still be the one from which the following record was decoded
   const nextPage = i64.add(i64.load(ctx, CONTEXT.pageBase), i64.const(4096));
   const samePage = i32.eq(
@@ -168,59 +170,45 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     bodies.push([code, advance]);
   }
 
-  /** The record has an entry cell: compiled code, or a count. Behind a step, or when neither is wanted, its own handler. */
+  /** Compiled code begins here. Behind a step, or where it may not run, a function does what the record says. */
   const enterCode = (): Code => {
     const before = i64.load(ctx, COMPILED.executed);
     const inside = i32.sub(local.get(remaining), i32.load(ctx, CONTEXT.remaining));
-    const countCompiled = i64.store(ctx, i64.add(before, i64.extend_i32_u(inside)), COMPILED.executed);
-    const number = i32.sub(local.get(handler), i32.const(ENTRY_HANDLER));
+    const number = i32.sub(i32.load16_u(rec), i32.const(ENTRY_HANDLER));
     const cell = i32.add(i32.const(ENTRY_BASE), i32.mul(number, i32.const(ENTRY_BYTES)));
     const pageBase = i64.load(ctx, CONTEXT.pageBase);
-    const left = local.get(status);
     return [
-      local.set(entry, cell),
       when(i32.load(ctx, COMPILED.enabled), [
-        when(
-          i32.load16_u(local.get(entry), ENTRY.state),
-          when(i64.ne(local.get(stepAt), recordAddress), [
-            uncount,
-            i32.store(ctx, local.get(remaining), CONTEXT.remaining),
-            i64.store(ctx, recordAddress, CONTEXT.rip),
-            i32.store(i32.const(0), i32.const(0), CODE_DROPPED),
-            local.set(
-              status,
-              callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.const(0)), // prettier-ignore
-            ),
-            countCompiled,
-            local.set(remaining, i32.load(ctx, CONTEXT.remaining)),
-            local.set(target, i64.load(ctx, CONTEXT.rip)),
-            when(i32.eq(local.get(status), i32.const(EXIT.step)), local.set(stepAt, local.get(target))),
-            br(lookup),
-          ]),
-          [
-            local.set(status, i32.sub(i32.load(local.get(entry), ENTRY.left), i32.const(1))),
-            i32.store(local.get(entry), left, ENTRY.left),
-            unlikely(i32.eqz(left), [uncount, exitAt(recordAddress, EXIT.compile)]),
-          ],
-        ),
+        when(i64.ne(local.get(stepAt), recordAddress), [
+          uncount,
+          i32.store(ctx, local.get(remaining), CONTEXT.remaining),
+          i64.store(ctx, recordAddress, CONTEXT.rip),
+          i32.store(i32.const(0), i32.const(0), CODE_DROPPED),
+          local.set(
+            status,
+            callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.const(0)), // prettier-ignore
+          ),
+          i64.store(ctx, i64.add(before, i64.extend_i32_u(inside)), COMPILED.executed),
+          local.set(remaining, i32.load(ctx, CONTEXT.remaining)),
+          local.set(target, i64.load(ctx, CONTEXT.rip)),
+          when(i32.eq(local.get(status), i32.const(EXIT.step)), local.set(stepAt, local.get(target))),
+          br(lookup),
+        ]),
       ]),
       local.set(stepAt, i64.const(-1)),
-      local.set(handler, i32.load16_u(local.get(entry), ENTRY.handler)),
-      br(redispatch),
+      callHandler(i32.load16_u(cell, ENTRY.cold)),
     ];
   };
   const enter = label('enter');
-  const redispatch = label('redispatch');
   const labels = bodies.map((_body, i): Label => label(`handler ${i}`));
-  let dispatch: Code = brTable(local.get(handler), labels, enter);
+  let dispatch: Code = brTable(i32.load16_u(rec), labels, enter);
   labels.forEach((at, i) => {
     dispatch = [block(at, dispatch), bodies[i] ?? []];
   });
-  dispatch = loop(redispatch, [block(enter, dispatch), enterCode()]);
+  dispatch = [block(enter, dispatch), enterCode()];
   const step: Code = [
     unlikely(i32.eqz(local.get(remaining)), exitAt(recordAddress, EXIT.budget)),
     local.set(remaining, i32.sub(local.get(remaining), i32.const(1))),
-    local.set(handler, i32.load16_u(rec)),
     dispatch,
   ];
   const body: Code = [
