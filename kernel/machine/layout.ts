@@ -139,7 +139,7 @@ export const EXTENT = {
   addend: 24,
 } as const;
 
-/** u32 at a fixed place: code was dropped since the loop last entered compiled code. */
+/** u32 at a fixed place: counts how often compiled code was dropped. */
 export const CODE_DROPPED = 16;
 
 /** Cells of compiled entries. A record whose handler is ENTRY_HANDLER + n begins the region of cell n. */
@@ -203,5 +203,6 @@ export const EXIT = {
   trap: 8,
   halt: 9,
   step: 10, // from compiled code: the interpreter executes the instruction at context.rip
+  returned: 13, // the interpreter came to the address where compiled code waits for it
   privilege: 11, // counted, RIP is where it goes on; CPL or paging state changed: flush the TLB
 } as const;

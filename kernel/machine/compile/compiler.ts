@@ -127,7 +127,7 @@ function dropRegion(compiler: Compiler, entry: number): void {
   compiler.freeTables.push(...(compiler.tables.get(entry) ?? []));
   compiler.tables.delete(entry);
   compiler.statistics.dropped++;
-  words32[CODE_DROPPED >> 2] = 1;
+  words32[CODE_DROPPED >> 2] = ((words32[CODE_DROPPED >> 2] ?? 0) + 1) | 0;
 }
 
 export function dropAllRegions(compiler: Compiler): void {

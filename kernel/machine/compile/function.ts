@@ -159,6 +159,9 @@ function flushPending(unit: Unit): void {
   for (const write of pending) write();
 }
 
+/** Code was dropped since the region began, perhaps its own. */
+const wasDropped = i32.ne(i32.load(i32.const(0), CODE_DROPPED), local.get(LOCAL.drops));
+
 /** The interpreter's handler executes the instruction: registers go to the context and come back. */
 function emitCallout(work: Work, instruction: Instruction, start: PathState): void {
   const { unit, services } = work;
@@ -183,7 +186,7 @@ function emitCallout(work: Work, instruction: Instruction, start: PathState): vo
   unit.state = home;
   // All the way out: a caller may be among what was dropped
   const behind = instruction.at + instruction.length;
-  emit(unit, unlikely(i32.load(i32.const(0), CODE_DROPPED), exitCode(work, home, EXIT.step, addressOf(behind))));
+  emit(unit, unlikely(wasDropped, exitCode(work, home, EXIT.step, addressOf(behind))));
 } // prettier-ignore
 
 /** Registers and flags to the context, from where others take them. */
@@ -229,11 +232,21 @@ function emitCall(work: Work, target: Code, at: number | undefined, back: number
       ? call('enterAt', context, target, left, deeper)
       : callIndirect(REGION_SIGNATURE, i32.const(index), context, pageOf(at), left, deeper);
   emit(unit, local.set(LOCAL.status, status));
+  const gone = local.get(LOCAL.status);
   const returned = i32.and(
-    i32.eq(local.get(LOCAL.status), i32.const(EXIT.jump)),
+    i32.eq(gone, i32.const(EXIT.jump)),
     i64.eq(i64.load(context, CONTEXT.rip), addressOf(back)),
   );
-  emit(unit, unlikely(i32.eqz(returned), ret(local.get(LOCAL.status))));
+  const isStep = i32.eq(gone, i32.const(EXIT.step));
+  const leftThere = i32.load(context, CONTEXT.remaining);
+  // The function goes on in code that is not compiled: the interpreter takes it back to here
+  const interpreted = [
+    unlikely(i32.eqz(i32.or(i32.eq(gone, i32.const(EXIT.jump)), isStep)), ret(gone)),
+    local.set(LOCAL.status, call('resume', context, leftThere, addressOf(back), deeper, isStep)),
+    unlikely(i32.ne(gone, i32.const(EXIT.returned)), ret(gone)),
+  ];
+  emit(unit, unlikely(i32.eqz(returned), interpreted));
+  emit(unit, unlikely(wasDropped, ret(i32.const(EXIT.step))));
   emit(unit, local.set(LOCAL.remaining, i32.load(context, CONTEXT.remaining)));
   emit(unit, reload(work));
   unit.state = homeState(unit, { kind: 'context' });
@@ -537,6 +550,7 @@ export function compileRegion(region: Region, name: string, services: Services):
   const prologue: Code[] = [unlikely(i32.lt_s(remainingLocal, i32.const(longest)), refuse)];
   for (const page of region.pages.values())
     if (page.delta !== 0) prologue.push(pageCheck(page, page.delta > 0 ? 0 : 1));
+  prologue.push(local.set(LOCAL.drops, i32.load(i32.const(0), CODE_DROPPED)));
   prologue.push(reload(work));
   const flags = collect(unit, () => storeFlagWords(unit, FLAG_LOCALS));
   fillRegisters(work);

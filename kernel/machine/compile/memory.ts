@@ -16,6 +16,8 @@ import type { Value } from './values.ts';
 /** A group reaches so far at most; limits in a slot are for spans of 64 and 1024 bytes. */
 const SPAN_MAX = 1024;
 
+const RSP = 4;
+
 export interface Group {
   readonly host: number; // local (i32): host address of the anchor
   readonly anchor: Value;
@@ -71,7 +73,9 @@ export function accessMemory(
   name: string,
   leave: () => Code,
 ): Access {
-  const { groups } = unit.state;
+  const { groups, gpr } = unit.state;
+  // One extent serves the stack of all functions, whichever register points into it
+  const kind = address.root === gpr[RSP]?.root ? 'stack' : name;
   const readKey = `${address.root}`;
   const writeKey = `${address.root}w`;
   for (const key of write ? [writeKey, readKey] : [writeKey, readKey]) {
@@ -104,7 +108,7 @@ export function accessMemory(
   const leaving = leave();
   const { loop } = unit;
   unit.pending.push(() => {
-    const slot = slots.slotFor(name, group.write);
+    const slot = slots.slotFor(kind, group.write);
     check.push(checkCode(slot, loop === undefined ? undefined : slots.localsFor(slot, loop), group, leaving));
   });
   groups.set(write ? writeKey : readKey, group);

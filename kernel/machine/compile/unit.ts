@@ -27,9 +27,10 @@ export const LOCAL = {
   flagResult: 9,
   fsBase: 10,
   badPages: 11,
-  gpr: 12, // 16 × i64
+  drops: 12, // the count of dropped regions when it began
+  gpr: 13, // 16 × i64
 } as const;
-export const FIXED_TYPES: readonly Type[] = ['i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64', 'i32', ...Array.from({ length: 16 }, (): Type => 'i64')]; // prettier-ignore
+export const FIXED_TYPES: readonly Type[] = ['i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64', 'i32', 'i32', ...Array.from({ length: 16 }, (): Type => 'i64')]; // prettier-ignore
 
 /** An xmm register: `whole`, or its low scalar with what is above it in `rest`. */
 export interface Vector {

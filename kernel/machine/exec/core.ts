@@ -5,7 +5,7 @@
 // run(context, budget) executes until the budget is used up or something needs TypeScript, and returns an EXIT;
 // context.rip and context.remaining are then exact.
 
-import { CODE_DROPPED, CODE_INDEX_BYTES, COMPILED, CONTEXT, ENTRY, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXIT, RECORD, SLOT, TLB_ENTRIES } from '../layout.ts'; // prettier-ignore
+import { CODE_INDEX_BYTES, COMPILED, CONTEXT, ENTRY, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXIT, RECORD, SLOT, TLB_ENTRIES } from '../layout.ts'; // prettier-ignore
 import { extentFunctions } from '../compile/extents.ts';
 import { mmuFunctions, functionOf } from '../mmu/walk.ts';
 import type { Locals } from './body.ts';
@@ -27,6 +27,7 @@ import {
   local,
   loop,
   ret,
+  select,
   unlikely,
   when,
 } from './wasm.ts';
@@ -65,10 +66,18 @@ function pooledLocals(firstIndex: number): Locals & { readonly types: Type[]; re
   };
 }
 
-function runFunction(hot: readonly HotHandler[]): FunctionCode {
-  const [context, budget, record, remaining, status, entry, target, stepAt] = [0, 1, 2, 3, 4, 5, 6, 7] as const; // prettier-ignore
-  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i64'];
-  const locals = pooledLocals(8);
+/** No address that a program can come to. */
+const NOWHERE = 1n << 62n;
+
+/**
+ * interpret(context, remaining, stopAt, depth, steps) → EXIT: until the budget is used up, something needs TypeScript, or a
+ * jump goes to `stopAt`, where compiled code waits that called it. With `steps` the first instruction is interpreted even
+ * if compiled code begins there.
+ */
+function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
+  const [context, remaining, stopAt, depth, steps, record, status, entry, target, stepAt] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const; // prettier-ignore
+  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i64', 'i64'];
+  const locals = pooledLocals(10);
   const ctx = local.get(context);
   const rec = local.get(record);
   const leave = label('leave');
@@ -96,6 +105,7 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
   // target → record
   const page = i64.and(local.get(target), i64.const(-4096));
   const findRecord: Code = [
+    unlikely(i64.eq(local.get(target), local.get(stopAt)), exitAt(local.get(target), EXIT.returned)),
     local.set(entry, executeEntry(local.get(target))),
     unlikely(
       i64.ne(i64.load(local.get(entry), CONTEXT.tlbExecute), page),
@@ -183,15 +193,17 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
           uncount,
           i32.store(ctx, local.get(remaining), CONTEXT.remaining),
           i64.store(ctx, recordAddress, CONTEXT.rip),
-          i32.store(i32.const(0), i32.const(0), CODE_DROPPED),
           local.set(
             status,
-            callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.const(0)), // prettier-ignore
+            callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.add(local.get(depth), i32.const(1))), // prettier-ignore
           ),
           i64.store(ctx, i64.add(before, i64.extend_i32_u(inside)), COMPILED.executed),
           local.set(remaining, i32.load(ctx, CONTEXT.remaining)),
           local.set(target, i64.load(ctx, CONTEXT.rip)),
-          when(i32.eq(local.get(status), i32.const(EXIT.step)), local.set(stepAt, local.get(target))),
+          when(i32.eq(local.get(status), i32.const(EXIT.jump)), br(lookup)),
+          // Anything else but a step ended the run, perhaps in an interpreter called from there
+          when(i32.ne(local.get(status), i32.const(EXIT.step)), ret(local.get(status))),
+          local.set(stepAt, local.get(target)),
           br(lookup),
         ]),
       ]),
@@ -212,10 +224,8 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     dispatch,
   ];
   const body: Code = [
-    local.set(stepAt, i64.const(-1)),
-    local.set(remaining, local.get(budget)),
-    i32.store(ctx, local.get(budget), CONTEXT.budget),
     local.set(target, i64.load(ctx, CONTEXT.rip)),
+    local.set(stepAt, select(local.get(steps), local.get(target), i64.const(-1))),
     block(leave, [
       block(fault, [loop(lookup, [findRecord, loop(next, step)])]),
       uncount,
@@ -228,8 +238,8 @@ function runFunction(hot: readonly HotHandler[]): FunctionCode {
     0x00, // unreachable
   ];
   return {
-    name: 'run',
-    parameters: ['i32', 'i32'],
+    name: 'interpret',
+    parameters: ['i32', 'i32', 'i64', 'i32', 'i32'],
     results: ['i32'],
     locals: [...fixedLocals, ...locals.types],
     body,
@@ -261,6 +271,23 @@ export function coreModule(
     }),
   ];
   const imports: FunctionImport[] = [{ name: 'dropCode', parameters: ['i32'], results: [] }];
-  const functions = [...services, runFunction(hot)];
-  return { bytes: moduleBytes({ memoryPages, tableSize, imports, functions }), functions: services };
+  const run = functionOf('run', ['i32', 'i32'], 'i32', (body, context, budget) => {
+    body.emit(i32.store(context, budget, CONTEXT.budget));
+    return call('interpret', context, budget, i64.const(NOWHERE), i32.const(0), i32.const(0));
+  });
+  // From compiled code, whose instructions are counted when it comes back: what is interpreted here is not among them
+  const resume = functionOf(
+    'resume',
+    ['i32', 'i32', 'i64', 'i32', 'i32'],
+    'i32',
+    (body, context, remaining, stopAt, depth, steps) => {
+      const status = body.let('i32', call('interpret', context, remaining, stopAt, depth, steps));
+      const done = i64.extend_i32_u(i32.sub(remaining, i32.load(context, CONTEXT.remaining)));
+      body.emit(i64.store(context, i64.sub(i64.load(context, COMPILED.executed), done), COMPILED.executed));
+      return status;
+    },
+  );
+  const shared = [...services, interpretFunction(hot), resume];
+  const functions = [...shared, run];
+  return { bytes: moduleBytes({ memoryPages, tableSize, imports, functions }), functions: shared };
 }
