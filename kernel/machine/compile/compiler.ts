@@ -52,7 +52,7 @@ export interface Compiler {
   /** Free tables for computed jumps, and those of compiled entries. */
   readonly freeTables: number[];
   readonly tables: Map<number, number[]>;
-  /** How often blocks were met, by their records. */
+  /** How often code was met, by its place. */
   readonly samples: Map<number, number>;
   /** Instructions to interpret until the next sample. */
   sampleLeft: number;
@@ -70,9 +70,11 @@ const PERIOD_MAX = 10_000;
 const SLICE_MIN = 100;
 /** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
 const SLICE_COMPILED = 300_000;
-/** How often a block is met before it is compiled: compiling costs as much as interpreting some hundred thousand instructions. */
-const SAMPLES = 24;
-/** Blocks of which samples are counted. */
+/** How often a place is met before a block of it is compiled: compiling costs as much as interpreting some hundred thousand instructions. */
+const SAMPLES = 16;
+/** Code is looked at in places of so many bytes, as a power of 2. */
+const PLACE_SHIFT = 8;
+/** Places of which samples are counted. */
 const SAMPLES_MAX = 10_000;
 
 export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
@@ -286,11 +288,13 @@ export function sampleAt(compiler: Compiler, context: number): void {
     (words16[met >> 1] ?? 0) >= ENTRY_HANDLER ? met : headOf(compiler, met, records + RECORD_BYTES);
   const handler = words16[head >> 1] ?? 0;
   if (handler >= ENTRY_HANDLER || handler === 0 || handler === 2 || handler === 3) return;
-  const count = (samples.get(head) ?? 0) + 1;
-  samples.set(head, count);
+  // The blocks of a function count together: any of them may be what was met
+  const place = here.slot + ((words16[(head + RECORD.offset) >> 1] ?? 0) >> PLACE_SHIFT);
+  const count = (samples.get(place) ?? 0) + 1;
+  samples.set(place, count);
   if (samples.size > SAMPLES_MAX) samples.clear();
   if (count < Math.min(settings.threshold, SAMPLES)) return;
-  samples.delete(head);
+  samples.delete(place);
   compileRecord(compiler, head, here, find);
 }
 
