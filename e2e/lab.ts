@@ -122,12 +122,17 @@ export class Lab {
     await card.getByRole('button').click();
   }
 
-  /** Opens a machine of the library, which resumes it. */
+  /** Opens a machine of the library, which resumes it; the lab may be about to open it by itself, as it was open before. */
   async openMachine(name: string): Promise<void> {
-    const card = this.page.getByRole('article', { name });
-    if (await card.isVisible({ timeout: 5000 }).catch(() => false))
-      await card.getByRole('button', { name: /Open|Start|Resume|Go on|Boot/ }).click();
-    await expect(this.terminal()).toBeVisible();
+    const open = this.page
+      .getByRole('article', { name })
+      .getByRole('button', { name: /Open|Start|Resume|Go on|Boot/ });
+    await expect(async () => {
+      if (!(await this.terminal().isVisible())) {
+        if (await open.isEnabled({ timeout: 500 })) await open.click({ timeout: 1000 });
+        await expect(this.terminal()).toBeVisible({ timeout: 5000 });
+      }
+    }).toPass({ timeout: 60_000 });
   }
 
   async layout(name: 'Write' | 'Watch' | 'Analyse'): Promise<void> {
