@@ -260,8 +260,22 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
       }
     });
   });
-  const whole = new Uint8Array(sink.length + bodies.length);
+  const tail: Sink = { bytes: new Uint8Array(1024), length: 0 };
+  putSection(tail, 0, () => {
+    putName(tail, 'name');
+    // Names of functions, for profilers and stack traces; sections that know no names come in front of it
+    put(tail, 1);
+    const start = beginSized(tail);
+    putLeb(tail, module.functions.length);
+    module.functions.forEach((f, i) => {
+      putLeb(tail, imports.length + i);
+      putName(tail, f.name);
+    });
+    endSized(tail, start);
+  });
+  const whole = new Uint8Array(sink.length + bodies.length + tail.length);
   whole.set(sink.bytes.subarray(0, sink.length));
   whole.set(bodies.bytes.subarray(0, bodies.length), sink.length);
+  whole.set(tail.bytes.subarray(0, tail.length), sink.length + bodies.length);
   return whole;
 }
