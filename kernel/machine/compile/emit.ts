@@ -29,7 +29,7 @@ import { f32x4, f64x2, i32x4, i64x2, v128 } from '../exec/wasm-simd.ts';
 import type { Access, SlotPicker } from './memory.ts';
 import { accessMemory, placeOfAccess } from './memory.ts';
 import type { Instruction } from './region.ts';
-import type { PathState, Unit, Vector } from './unit.ts';
+import type { Assignment, PathState, Unit, Vector } from './unit.ts';
 import { CHEAP_FLAG, FLAG_LOCALS, LOCAL, allocate, collect, context, copyState, emit, freshValue, keep, readGpr, setTogether, setVector, valueOf, vectorOf, wholeVector, writeGpr, zeroExtended } from './unit.ts'; // prettier-ignore
 import type { Value } from './values.ts';
 import { ROOT, constantOf, fold } from './values.ts';
@@ -121,7 +121,7 @@ function meet(unit: Unit, thenCode: Code[], afterThen: PathState, elseCode: Code
     inArm(elseCode, afterElse, () => emit(unit, local.set(index, wholeVector(unit, i))));
     const whole = local.get(index);
     freshValue(unit.values, whole, 64);
-    merged.xmm[i] = { whole, low: undefined, low32: undefined, rest: undefined };
+    merged.xmm[i] = { whole, low: undefined, low32: undefined, rest: undefined, home: -1 };
   });
   if (afterThen.flags !== afterElse.flags) {
     for (const [arm, state] of [[thenCode, afterThen], [elseCode, afterElse]] as const)
@@ -147,7 +147,7 @@ export function flagHome(unit: Unit): FlagHome {
 }
 
 /** Words as assignments to their locals. */
-export const flagSets = (words: readonly (Code | undefined)[]): (readonly [local: number, value: Code])[] =>
+export const flagSets = (words: readonly (Code | undefined)[]): Assignment[] =>
   words.flatMap((word, i) => (word === undefined ? [] : [[LOCAL.flagKind + i, word] as const]));
 
 export function storeFlagWords(unit: Unit, [kind, a, b, result]: readonly [Code, Code, Code, Code]): void {
@@ -397,7 +397,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     return vector.rest ?? vector.whole;
   };
   const setLow = (number: number, value: Partial<Vector>, rest: Code | undefined): void =>
-    setVector(unit, number, { whole: undefined, low: undefined, low32: undefined, rest, ...value });
+    setVector(unit, number, { whole: undefined, low: undefined, low32: undefined, rest, home: -1, ...value });
   const storeAt = (operand: Placed, store: (host: Code, offset: number) => Code): void => {
     const { host, offset } = placeOfAccess(unit, accessOf(operand, true));
     emit(unit, store(host, offset));
@@ -427,7 +427,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
         const low = keep(unit, isDouble ? 'f64' : 'f32', isDouble ? f64.load(host, offset) : f32.load(host, offset)); // prettier-ignore
         const code = isDouble ? f64x2.replace_lane(zero, 0, low) : f32x4.replace_lane(zero, 0, low);
         if (typeof code === 'object')
-          unit.scalars.set(code, { whole: undefined, low: isDouble ? low : undefined, low32: isDouble ? undefined : low, rest: zero }); // prettier-ignore
+          unit.scalars.set(code, { whole: undefined, low: isDouble ? low : undefined, low32: isDouble ? undefined : low, rest: zero, home: -1 }); // prettier-ignore
         return code;
       }
       if (operand.kind === 'memory' && operand.size === 16) {
@@ -489,6 +489,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
           low: undefined,
           low32: undefined,
           rest: undefined,
+          home: -1,
         });
       }
       if (operand.kind === 'memory' && operand.size === 16)

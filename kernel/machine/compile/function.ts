@@ -33,14 +33,15 @@ import type { Control } from './emit.ts';
 import { Unsupported, emitInstruction, flagHome, flagSets, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
 import { flowGraph } from './graph.ts';
+import type { Flags } from './flags.ts';
 import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
 import { flowOf } from './region.ts';
 import { tierOf } from './tiers.ts';
-import type { PathState, Unit, VectorHome } from './unit.ts';
+import type { Assignment, PathState, Unit, VectorHome } from './unit.ts';
 import type { SlotLocals } from './memory.ts';
 import { loadSlot } from './memory.ts';
-import { FLAG_LOCALS, LOCAL, allocate, allocateFixed, collect, context, copyState, emit, evaluate, homeState, homeward, newUnit, setTogether, withinPath } from './unit.ts'; // prettier-ignore
+import { FLAG_LOCALS, LOCAL, allocate, allocateFixed, collect, context, copyState, emit, evaluate, homeState, homeward, newUnit, setTogether, settle, withinPath } from './unit.ts'; // prettier-ignore
 
 /** Nested calls of compiled functions at most; beyond, the chain is unwound. */
 const DEPTH_MAX = 200;
@@ -124,16 +125,26 @@ const isTested = (work: Work, node: FlowNode): boolean => node.isLoopHeader || w
 
 /** The exit of a path: registers and flags go home, then to the common end. */
 function exitCode(work: Work, state: PathState, status: number, rip: Code): Code {
+  return leaveWith(work, copyState(state), () => homeward(work.unit), status, rip);
+}
+
+/** The exit in front of an instruction, where every register is at home. */
+function stepExit(work: Work, flags: Flags, executed: number, at: number): Code {
+  const state = { ...work.unit.state, flags, executed };
+  return leaveWith(work, state, () => [], EXIT.step, addressOf(at));
+}
+
+function leaveWith(work: Work, state: PathState, registers: () => readonly Assignment[], status: number, rip: Code): Code {
   const { unit } = work;
   const before = unit.state;
-  unit.state = copyState(state);
+  unit.state = state;
   const code = collect(unit, () => {
-    const { flags } = unit.state;
+    const { flags } = state;
     const isHome = flags.kind === 'context' || flags.kind === 'locals';
     // Rare exits leave it to storeFlags to make the words what the interpreter wants
     const isRare = status === EXIT.step;
     const words = isHome ? [] : isRare ? rawWords(flags, flagHome(unit)) : flagWords(flags, flagHome(unit));
-    emit(unit, setTogether([...homeward(unit), ...flagSets(words), [LOCAL.exitAt, rip]]));
+    emit(unit, setTogether([...registers(), ...flagSets(words), [LOCAL.exitAt, rip]]));
     emit(unit, spend(state.executed));
     emit(unit, local.set(LOCAL.status, i32.const(status)));
     const isRaw = isRare || flags.kind === 'locals';
@@ -141,10 +152,10 @@ function exitCode(work: Work, state: PathState, status: number, rip: Code): Code
   });
   unit.state = before;
   return code;
-}
+} // prettier-ignore
 
 /** All registers home, flags in their locals, the count up to date: before control meets. */
-function goHome(work: Work, further: readonly (readonly [local: number, value: Code])[] = []): void {
+function goHome(work: Work, further: readonly Assignment[] = []): void {
   const { unit } = work;
   const { flags, executed } = unit.state;
   const words = flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
@@ -163,19 +174,19 @@ function flushPending(unit: Unit): void {
 const wasDropped = i32.ne(i32.load(i32.const(0), CODE_DROPPED), local.get(LOCAL.drops));
 
 /** The interpreter's handler executes the instruction: registers go to the context and come back. */
-function emitCallout(work: Work, instruction: Instruction, start: PathState): void {
+function emitCallout(work: Work, instruction: Instruction): void {
   const { unit, services } = work;
   const index = services.handlerFor(instruction);
   const pageDelta = Math.floor(instruction.at / 4096) * 4096;
-  unit.state = copyState(start);
+  const { executed } = unit.state;
   toContext(work);
   emit(unit, i64.store(context, addressOf(pageDelta), CONTEXT.pageBase));
-  emit(unit, i32.store(context, i32.sub(remainingLocal, i32.const(start.executed + 1)), CONTEXT.remaining));
+  emit(unit, i32.store(context, i32.sub(remainingLocal, i32.const(executed + 1)), CONTEXT.remaining));
   const status = allocate(unit, 'i32');
   emit(unit, local.set(status, callIndirect(HANDLER_SIGNATURE, i32.const(index), context, i32.const(instruction.record))));
   // A fault: everything is as it was, so the interpreter meets it again; and a repeated one that goes on later, counted
   const home = homeState(unit, { kind: 'context' });
-  home.executed = start.executed;
+  home.executed = executed;
   const counted = copyState(home);
   counted.executed++;
   const again = (state: PathState): Code => exitCode(work, state, EXIT.step, addressOf(instruction.at));
@@ -315,6 +326,7 @@ function goTo(work: Work, to: number): void {
     const { block: from, loop: inLoop, nesting, state } = unit;
     withinPath(unit, () => {
       unit.state = copyState(state);
+      settle(unit);
       emitTree(work, target);
     });
     unit.block = from;
@@ -401,18 +413,17 @@ function emitBlock(work: Work, node: FlowNode): void {
 
 function emitOne(work: Work, instruction: Instruction): void {
   const { unit } = work;
-  // Groups are not needed to leave, and a rolled back instruction can do without
-  const start = { ...unit.state, gpr: [...unit.state.gpr], xmm: [...unit.state.xmm], groups: new Map() };
+  const { flags, executed } = unit.state;
   const flow = flowOf(instruction);
   let cached: Code | undefined;
-  const stepCode = (): Code => (cached ??= exitCode(work, start, EXIT.step, addressOf(instruction.at)));
+  const stepCode = (): Code => (cached ??= stepExit(work, flags, executed, instruction.at));
   if (flow === 'leaves') {
     emit(unit, stepCode());
     unit.state.ended = true;
     return;
   }
   if (tierOf(instruction.entry.instruction) === 'handler') {
-    if (flow === 'falls') return emitCallout(work, instruction, start);
+    if (flow === 'falls') return emitCallout(work, instruction);
     emit(unit, stepCode());
     unit.state.ended = true;
     return;
@@ -442,14 +453,15 @@ function emitOne(work: Work, instruction: Instruction): void {
   unit.state.executed++;
   try {
     emitInstruction(unit, instruction, control);
+    if (!unit.state.ended) settle(unit);
   } catch (error) {
     if (!(error instanceof Unsupported)) throw error;
     unit.statements = statements;
     statements.length = length;
     unit.pending.length = pending;
     unit.nesting = nesting;
-    unit.state = copyState(start);
-    if (flow === 'falls') return emitCallout(work, instruction, start);
+    unit.state = { ...homeState(unit, flags), executed, pages: unit.state.pages };
+    if (flow === 'falls') return emitCallout(work, instruction);
     emit(unit, stepCode());
     unit.state.ended = true;
   }

@@ -1,9 +1,10 @@
 // A region while it is being compiled: locals, the statements written so far, and the path state, which says where each
 // guest register's value is at this point of the code.
 //
-// Registers have a home local each. On a path the current value may be any other local (values are assigned once), so
-// moves cost nothing and an instruction's old and new values live side by side. Where control flows together, and at
-// exits, values go home. Locals of a path are given back when the path has ended.
+// Registers have a home local each. While an instruction is written, its results are other values, so that old and new ones
+// live side by side; behind it `settle` takes them home. So an exit in front of an instruction finds every register at
+// home, and is short. (V8's optimiser renames locals: setting one costs nothing.) Locals of a path are given back when
+// the path has ended.
 
 import type { Code, Type } from '../exec/wasm.ts';
 import { i64, local } from '../exec/wasm.ts';
@@ -38,6 +39,8 @@ export interface Vector {
   readonly low: Code | undefined; // f64
   readonly low32: Code | undefined; // f32
   readonly rest: Code | undefined; // v128; its low lane does not count
+  /** The register that has it at home, or -1. */
+  readonly home: number;
 }
 /** How a vector register is kept in its home. */
 export type VectorHome = 'whole' | 'f64' | 'f32';
@@ -76,6 +79,10 @@ export interface Unit {
   readonly scalars: WeakMap<object, Vector>;
   /** Where sums of base and index lie, by their parts. */
   readonly pairs: Map<string, { readonly root: number; readonly offset: number }>;
+  /** General registers whose homes an expression reads, as bits. */
+  readonly mentions: WeakMap<object, number>;
+  /** What reads the home of a vector register. */
+  readonly vectorHomeCodes: ReadonlySet<Code>;
   /** Operations of expressions that are values. */
   readonly costs: WeakMap<object, number>;
   /** How deep in conditional parts of one instruction. */
@@ -107,6 +114,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     whole: allocateFixed(types, 'v128'),
     low: home === 'whole' ? 0 : allocateFixed(types, home),
   }));
+  const homeVectors = vectorLocals.map((locals, i) => homeVector(i, vectorHomes[i] ?? 'whole', locals));
   const unit: Unit = {
     values,
     types,
@@ -124,7 +132,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     homes,
     vectorHomes,
     vectorLocals,
-    homeVectors: vectorLocals.map((locals, i) => homeVector(vectorHomes[i] ?? 'whole', locals)),
+    homeVectors,
     usedGpr: new Set(),
     writtenGpr: new Set(),
     usedXmm: new Set(),
@@ -133,6 +141,12 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     scalars: new WeakMap(),
     pairs: new Map(),
     costs: new WeakMap(),
+    mentions: new WeakMap(),
+    vectorHomeCodes: new Set(
+      homeVectors.flatMap(({ whole, low, low32, rest }) =>
+        [whole, low, low32, rest].filter((code) => code !== undefined),
+      ),
+    ),
     nesting: 0,
     pending: [],
     block: 0,
@@ -155,11 +169,12 @@ export function homeState(unit: Unit, flags: Flags): PathState {
   return { gpr, xmm, flags, groups: new Map(), executed: 0, pages: 0, ended: false };
 }
 
-function homeVector(home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {
+function homeVector(number: number, home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {
   const all = local.get(locals.whole);
-  if (home === 'f64') return { whole: undefined, low: local.get(locals.low), low32: undefined, rest: all };
-  if (home === 'f32') return { whole: undefined, low: undefined, low32: local.get(locals.low), rest: all };
-  return { whole: all, low: undefined, low32: undefined, rest: undefined };
+  const none = { whole: undefined, low: undefined, low32: undefined, rest: undefined, home: number };
+  if (home === 'f64') return { ...none, low: local.get(locals.low), rest: all };
+  if (home === 'f32') return { ...none, low32: local.get(locals.low), rest: all };
+  return { ...none, whole: all };
 }
 
 export const emit = (unit: Unit, code: Code): void => void unit.statements.push(code);
@@ -306,7 +321,9 @@ const ZERO = v128.const(0n, 0n);
 
 export function vectorOf(unit: Unit, number: number): Vector {
   unit.usedXmm.add(number);
-  return unit.state.xmm[number] ?? { whole: ZERO, low: undefined, low32: undefined, rest: undefined };
+  return (
+    unit.state.xmm[number] ?? { whole: ZERO, low: undefined, low32: undefined, rest: undefined, home: -1 }
+  );
 }
 
 export function setVector(unit: Unit, number: number, vector: Vector): void {
@@ -325,8 +342,11 @@ export function wholeVector(unit: Unit, number: number): Code {
   return whole;
 }
 
+/** What a local is set to. */
+export type Assignment = readonly [local: number, value: Code];
+
 /** Sets several locals at once: all values are computed before the first is set. */
-export function setTogether(sets: readonly (readonly [local: number, value: Code])[]): Code {
+export function setTogether(sets: readonly Assignment[]): Code {
   if (sets.length === 1) return sets.map(([index, value]) => local.set(index, value));
   return [sets.map(([, value]) => value), [...sets].reverse().map(([index]) => [0x21, leb(index)])];
 }
@@ -336,7 +356,7 @@ function leb(value: number): number[] {
 }
 
 /** What must be set so that all registers are at home; flags apart. */
-export function homeward(unit: Unit): (readonly [local: number, value: Code])[] {
+export function homeward(unit: Unit): Assignment[] {
   const sets: [number, Code][] = [];
   const { gpr, xmm } = unit.state;
   for (let i = 0; i < 16; i++) {
@@ -345,18 +365,17 @@ export function homeward(unit: Unit): (readonly [local: number, value: Code])[] 
   }
   for (let i = 0; i < 16; i++) {
     const vector = xmm[i];
+    if (vector === undefined || vector.home === i) continue;
     const old = unit.homeVectors[i];
-    if (vector === undefined || vector === old) continue;
     const home = unit.vectorHomes[i] ?? 'whole';
     const at = unit.vectorLocals[i] ?? { whole: 0, low: 0 };
     const low = home === 'f64' ? vector.low : vector.low32;
     if (home !== 'whole' && low !== undefined) {
       const above = vector.rest ?? vector.whole ?? ZERO;
-      if (low !== old?.low && low !== old?.low32) sets.push([at.low, low]);
+      sets.push([at.low, low]);
       if (above !== old?.rest) sets.push([at.whole, above]);
     } else if (home === 'whole') {
-      if (vector.whole === undefined || vector.whole !== old?.whole)
-        sets.push([at.whole, wholeVector(unit, i)]);
+      sets.push([at.whole, wholeVector(unit, i)]);
     } else {
       const whole = wholeVector(unit, i);
       sets.push([at.low, home === 'f64' ? f64x2.extract_lane(whole, 0) : f32x4.extract_lane(whole, 0)]);
@@ -365,6 +384,99 @@ export function homeward(unit: Unit): (readonly [local: number, value: Code])[] 
   }
   return sets;
 }
+
+const isArray = (code: Code): code is readonly Code[] => Array.isArray(code);
+
+/** The local that an expression reads, if it is nothing else. */
+function localOf(code: Code): number {
+  if (!isArray(code) || code.length !== 2 || code[0] !== 0x20) return -1;
+  const [, index] = code;
+  if (index === undefined || !isArray(index) || typeof index[0] !== 'number') return -1;
+  return index.length === 1 ? index[0] : 128; // homes of general registers have small numbers
+}
+
+/** The general registers whose home locals an integer expression reads, as bits. */
+function homesIn(unit: Unit, code: Code): number {
+  if (!isArray(code)) return 0;
+  const index = localOf(code);
+  if (index >= 0) return index >= LOCAL.gpr && index < LOCAL.gpr + 16 ? 1 << (index - LOCAL.gpr) : 0;
+  const opcode = code[0];
+  if (typeof opcode === 'number') return 0; // a constant
+  const known = unit.mentions.get(code);
+  if (known !== undefined) return known;
+  let bits = 0;
+  for (const part of code) if (typeof part !== 'number') bits |= homesIn(unit, part);
+  unit.mentions.set(code, bits);
+  return bits;
+}
+
+/** Flags whose operands will not be found at home any more: these are kept in locals of their own. */
+function preserve(unit: Unit, flags: Flags, changed: number): Flags {
+  const kept = (type: Type, code: Code): Code =>
+    (homesIn(unit, code) & changed) === 0 ? code : evaluate(unit, type, code);
+  switch (flags.kind) {
+    case 'context':
+    case 'locals':
+      return flags;
+    case 'logic': {
+      const result = kept('i64', flags.result);
+      return result === flags.result ? flags : { ...flags, result };
+    }
+    case 'inc':
+    case 'dec': {
+      const result = kept('i64', flags.result);
+      const before = preserve(unit, flags.before, changed);
+      return result === flags.result && before === flags.before ? flags : { ...flags, result, before };
+    }
+    case 'shift': {
+      const [result, carry, overflow] = [kept('i64', flags.result), kept('i32', flags.carry), kept('i32', flags.overflow)];
+      return { ...flags, result, carry, overflow };
+    }
+    case 'word':
+      return { ...flags, word: kept('i32', flags.word) };
+    case 'partial': {
+      const values: typeof flags.values = {};
+      for (const name of ['C', 'P', 'A', 'Z', 'S', 'O'] as const) {
+        const value = flags.values[name];
+        if (value !== undefined) values[name] = kept('i32', value);
+      }
+      return { ...flags, values, before: preserve(unit, flags.before, changed) };
+    }
+    default: {
+      const [a, b, result] = [kept('i64', flags.a), kept('i64', flags.b), kept('i64', flags.result)];
+      return a === flags.a && b === flags.b && result === flags.result ? flags : { ...flags, a, b, result };
+    }
+  }
+} // prettier-ignore
+
+/** Behind an instruction: what it wrote goes home. */
+export function settle(unit: Unit): void {
+  const { gpr, xmm } = unit.state;
+  let changed = 0;
+  for (let i = 0; i < 16; i++) if (gpr[i]?.home !== i) changed |= 1 << i;
+  if (changed !== 0) unit.state.flags = preserve(unit, unit.state.flags, changed);
+  const sets = homeward(unit);
+  if (sets.length === 0) return;
+  emit(unit, setTogether(sets));
+  for (let i = 0; i < 16; i++) {
+    const value = gpr[i];
+    if (value === undefined || value.home === i) continue;
+    const { bits, root, offset } = value;
+    // A local of its own stays what it is; an expression may read what has just been overwritten
+    const isFixed = constantOf(value.code) !== undefined || (localOf(value.code) >= 0 && homesIn(unit, value.code) === 0);
+    const code = isFixed ? value.code : local.get(LOCAL.gpr + i);
+    const settled = { code, bits, root, offset, home: i };
+    gpr[i] = settled;
+    if (!isFixed && typeof code === 'object') unit.values.known.set(code, settled);
+  }
+  for (let i = 0; i < 16; i++) {
+    const vector = xmm[i];
+    const home = unit.homeVectors[i];
+    if (vector === undefined || home === undefined || vector.home === i) continue;
+    const isCopy = [vector.whole, vector.low, vector.low32, vector.rest].some((part) => part !== undefined && unit.vectorHomeCodes.has(part));
+    xmm[i] = isCopy ? home : { ...vector, home: i };
+  }
+} // prettier-ignore
 
 export const copyState = (state: PathState): PathState => ({
   ...state,
