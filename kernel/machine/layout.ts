@@ -119,6 +119,9 @@ export const COMPILED = {
   filled: 0x1004, // u32: slots and table entries filled since they were cleared
   log: 0x1008, // u32 each: their addresses, as far as there is room
   executed: 0x1408, // u64: instructions executed in compiled code
+  sampleLeft: 0x1410, // u32: instructions to interpret until the next sample
+  from: 0x1418, // u64: address at which the interpreter took over last
+  fromLeft: 0x1420, // u32: what was left of the budget then
   slots: 0x8000,
   readTable: 0xe000,
   writeTable: 0xf000,
@@ -151,6 +154,8 @@ export const ENTRY = {
   handler: 0, // u16: the record's own handler
   cold: 2, // u16: index in the function table of a handler that does the same
   record: 4, // u32
+  number: 8, // u32: of the entry in its region
+  delta: 12, // i32: from the region's page to the record's, in bytes
 } as const;
 /** In RECORD.scale of the head of a block. Shifts take their counts modulo 64, so it does not disturb. */
 export const HEAD_FLAG = 0x80;
@@ -204,5 +209,6 @@ export const EXIT = {
   halt: 9,
   step: 10, // from compiled code: the interpreter executes the instruction at context.rip
   returned: 13, // the interpreter came to the address where compiled code waits for it
+  sample: 14, // so much was interpreted that the compiler wants to know where
   privilege: 11, // counted, RIP is where it goes on; CPL or paging state changed: flush the TLB
 } as const;

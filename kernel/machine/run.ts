@@ -14,7 +14,7 @@ import type { Linker } from './exec/handlers.ts';
 import { finishHandlers, requestHandler } from './exec/handlers.ts';
 import { FIRST_ENTRY, TABLE_SIZE } from './exec/signatures.ts';
 import type { Compiler, CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
-import { clearExtents, countInterpreted, dropAllRegions, forgetEntries, markHead, newCompiler, sampleAt } from './compile/compiler.ts'; // prettier-ignore
+import { clearExtents, compileMet, dropAllRegions, forgetEntries, markHead, newCompiler, takeSample } from './compile/compiler.ts'; // prettier-ignore
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
@@ -38,7 +38,7 @@ import { resetSystemState } from './system-state.ts';
 
 const WASM_PAGE = 65536;
 /** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
-const SLICE_MAX = 1_000_000;
+const SLICE_MAX = 300_000;
 /** Of RFLAGS. */
 const TRAP_FLAG = 0x100;
 const ALIGNMENT_CHECK = 0x4_0000;
@@ -178,6 +178,7 @@ function resetCpu(machine: Machine, cpu: number): void {
   view.setUint32(context + CONTEXT.page2, 8192, true);
   view.setUint32(context + CONTEXT.cpl, 3, true);
   resetSystemState(view, context, cpu, MODEL_FEATURES[machine.config.cpuModel]);
+  takeSample(machine.compiler, context, false);
   machine.core.setFlagBits(context, 0);
   flushTlb(machine, cpu);
 }
@@ -322,15 +323,12 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
     const isStepping = (special & TRAP_FLAG) !== 0;
     const mayEnter = compiler.settings.enabled && special === 0 && view.getUint32(context + CONTEXT.cpl, true) === 3; // prettier-ignore
     view.setUint32(context + COMPILED.enabled, mayEnter ? 1 : 0, true);
-    if (mayEnter && compiler.settings.threshold === 1) sampleAt(compiler, context);
-    const most = isStepping ? 1 : mayEnter ? compiler.sliceLimit : SLICE_MAX;
+    if (mayEnter && compiler.settings.threshold === 1) compileMet(compiler, context);
+    const most = isStepping ? 1 : SLICE_MAX;
     const slice = Math.min(maxInstructions - executed, most);
-    const compiledBefore = view.getUint32(context + COMPILED.executed, true);
     const exit = core.run(context, slice);
     const done = slice - view.getInt32(context + CONTEXT.remaining, true);
     executed += done;
-    const compiled = (view.getUint32(context + COMPILED.executed, true) - compiledBefore) >>> 0;
-    if (mayEnter) countInterpreted(compiler, context, done - compiled, done, exit === EXIT.budget);
     if (done !== 0) {
       const low = view.getUint32(tscAt, true) + done;
       view.setUint32(tscAt, low, true);
@@ -341,6 +339,9 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
     switch (exit) {
       case EXIT.budget:
         if (executed >= maxInstructions) return leave(machine, context, 'budget', executed);
+        break;
+      case EXIT.sample:
+        takeSample(compiler, context, mayEnter);
         break;
       case EXIT.fetch:
         if (fetchPage(machine, context, view.getBigInt64(context + CONTEXT.rip, true)) === 0)

@@ -36,6 +36,15 @@ export interface CompilerStatistics {
   executed: number; // instructions executed in compiled code, on all CPUs; filled in when asked for
 }
 
+interface CompiledCode {
+  /** Code slots that it was made from. */
+  readonly slots: readonly number[];
+  /** Its entry cells, unless a later region has taken them over. */
+  readonly entries: readonly number[];
+  /** Tables for computed jumps. */
+  readonly tables: readonly number[];
+}
+
 export interface Compiler {
   readonly cache: CodeCache;
   readonly linker: Linker;
@@ -45,19 +54,16 @@ export interface Compiler {
   readonly freeEntries: number[];
   /** Entry cells given to records of a code slot, by the slot's address. */
   readonly entries: Map<number, number[]>;
-  /** Compiled entries that depend on a code slot, by the slot's address. */
+  /** Compiled regions by their numbers. */
+  readonly regions: Map<number, CompiledCode>;
+  /** Regions that depend on a code slot, by the slot's address. */
   readonly dependants: Map<number, Set<number>>;
-  /** Slots that a compiled entry depends on. */
-  readonly regions: Map<number, readonly number[]>;
-  /** Free tables for computed jumps, and those of compiled entries. */
+  /** The region to which an entry cell leads. */
+  readonly owners: Map<number, number>;
+  /** Free tables for computed jumps. */
   readonly freeTables: number[];
-  readonly tables: Map<number, number[]>;
   /** How often code was met, by its place. */
   readonly samples: Map<number, number>;
-  /** Instructions to interpret until the next sample. */
-  sampleLeft: number;
-  /** Instructions of the next slice at most. */
-  sliceLimit: number;
   jitter: number;
   nextReadSlot: number;
   nextWriteSlot: number;
@@ -67,13 +73,16 @@ export interface Compiler {
 const THRESHOLD = 1000;
 /** Instructions between samples at most, and at half of that at least. */
 const PERIOD_MAX = 10_000;
-const SLICE_MIN = 100;
-/** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
-const SLICE_COMPILED = 300_000;
-/** How often a place is met before a block of it is compiled: compiling costs as much as interpreting some hundred thousand instructions. */
-const SAMPLES = 16;
+/** How often a place is met before it is compiled: compiling costs as much as interpreting some ten thousand instructions. */
+const SAMPLES = 6;
+/** The interpreter is on its way from where it took over if it came no further than that; else it is on its own. */
+const STRETCH_MAX = 2000;
 /** Code is looked at in places of so many bytes, as a power of 2. */
 const PLACE_SHIFT = 8;
+/** The period where nothing is compiled: long, but it ends, as that may change. */
+const PERIOD_OFF = 100_000;
+/** Cells that a region may need: one for every block. */
+const ENTRIES_OF_REGION = 512;
 /** Places of which samples are counted. */
 const SAMPLES_MAX = 10_000;
 
@@ -85,13 +94,11 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
     statistics: { regions: 0, instructions: 0, bytes: 0, milliseconds: 0, dropped: 0, executed: 0 },
     freeEntries: Array.from({ length: ENTRIES }, (_unused, i) => ENTRIES - 1 - i),
     entries: new Map(),
-    dependants: new Map(),
     regions: new Map(),
+    dependants: new Map(),
+    owners: new Map(),
     freeTables: Array.from({ length: CASE_TABLES }, (_unused, i) => CASE_BASE + i * CASE_BYTES),
-    tables: new Map(),
     samples: new Map(),
-    sampleLeft: 0,
-    sliceLimit: SLICE_MIN,
     jitter: 1,
     nextReadSlot: 0,
     nextWriteSlot: 0,
@@ -109,31 +116,32 @@ export function markHead(compiler: Compiler, record: number): void {
 
 /** The records of a code slot are being forgotten: so are its cells, and the regions that were made from its page. */
 export function forgetEntries(compiler: Compiler, slot: number): void {
-  for (const entry of compiler.dependants.get(slot) ?? []) dropRegion(compiler, entry);
+  for (const region of compiler.dependants.get(slot) ?? []) dropRegion(compiler, region);
   compiler.dependants.delete(slot);
-  // No region calls a cell of another page, so nobody has their numbers now
-  for (const entry of compiler.entries.get(slot) ?? []) compiler.freeEntries.push(entry);
+  compiler.freeEntries.push(...(compiler.entries.get(slot) ?? []));
   compiler.entries.delete(slot);
 }
 
-function dropRegion(compiler: Compiler, entry: number): void {
+function dropRegion(compiler: Compiler, number: number): void {
   const { words16, words32 } = compiler.cache;
-  const slots = compiler.regions.get(entry);
-  if (slots === undefined) return;
-  compiler.regions.delete(entry);
-  for (const slot of slots) compiler.dependants.get(slot)?.delete(entry);
-  const record = words32[(cellAt(entry) + ENTRY.record) >> 2] ?? 0;
-  words16[record >> 1] = words16[(cellAt(entry) + ENTRY.handler) >> 1] ?? 0;
-  if (compiler.notCompiled !== undefined)
-    compiler.linker.table.set(FIRST_ENTRY + entry, compiler.notCompiled);
-  compiler.freeTables.push(...(compiler.tables.get(entry) ?? []));
-  compiler.tables.delete(entry);
+  const region = compiler.regions.get(number);
+  if (region === undefined) return;
+  compiler.regions.delete(number);
+  for (const slot of region.slots) compiler.dependants.get(slot)?.delete(number);
+  for (const entry of region.entries) {
+    if (compiler.owners.get(entry) !== number) continue;
+    compiler.owners.delete(entry);
+    const record = words32[(cellAt(entry) + ENTRY.record) >> 2] ?? 0;
+    words16[record >> 1] = words16[(cellAt(entry) + ENTRY.handler) >> 1] ?? 0;
+    if (compiler.notCompiled !== undefined) compiler.linker.table.set(FIRST_ENTRY + entry, compiler.notCompiled);
+  }
+  compiler.freeTables.push(...region.tables);
   compiler.statistics.dropped++;
   words32[CODE_DROPPED >> 2] = ((words32[CODE_DROPPED >> 2] ?? 0) + 1) | 0;
-}
+} // prettier-ignore
 
 export function dropAllRegions(compiler: Compiler): void {
-  for (const entry of [...compiler.regions.keys()]) dropRegion(compiler, entry);
+  for (const number of [...compiler.regions.keys()]) dropRegion(compiler, number);
   for (const entries of compiler.entries.values()) compiler.freeEntries.push(...entries);
   compiler.entries.clear();
   compiler.samples.clear();
@@ -186,8 +194,8 @@ function handlerFor(compiler: Compiler, { entry, variant }: Instruction): number
   return index;
 }
 
-function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>, tables: number[]): Services {
-  const { words16, bytes } = compiler.cache;
+function servicesFor(compiler: Compiler, tables: number[]): Services {
+  const { bytes } = compiler.cache;
   const slots = new Map<string, number>();
   return {
     slotFor(name, write) {
@@ -216,15 +224,6 @@ function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>,
       return { address, first, length };
     },
     handlerFor: (instruction) => handlerFor(compiler, instruction),
-    entryAt(at) {
-      const page = pages.get(Math.floor(at / PAGE_BYTES) * PAGE_BYTES);
-      if (page === undefined || page.delta !== 0) return undefined;
-      const number = words16[(page.slot >> 1) + at - page.delta] ?? 0;
-      if (number === 0) return undefined;
-      const record = page.slot + CODE_INDEX_BYTES + number * RECORD_BYTES;
-      const entry = (words16[record >> 1] ?? 0) - ENTRY_HANDLER;
-      return entry < 0 ? undefined : FIRST_ENTRY + entry;
-    },
   };
 }
 
@@ -248,101 +247,136 @@ function headOf(compiler: Compiler, record: number, first: number): number {
 function samplePeriod(compiler: Compiler): number {
   const { threshold } = compiler.settings;
   compiler.jitter = (compiler.jitter * 1_103_515_245 + 12_345) % 2 ** 31;
-  const period = Math.min(threshold * 16, PERIOD_MAX);
+  const period = Math.min(threshold * 8, PERIOD_MAX) >> 1;
   return period + (compiler.jitter % period);
 }
 
-/** After a slice: takes a sample when it is time, and says how long the next slice may be. */
-export function countInterpreted(
-  compiler: Compiler,
-  context: number,
-  interpreted: number,
-  all: number,
-  isMet: boolean,
-): void {
-  compiler.sampleLeft -= interpreted;
-  if (isMet && compiler.sampleLeft <= 0) {
-    sampleAt(compiler, context);
-    compiler.sampleLeft = samplePeriod(compiler);
-  }
-  // Where nearly all is compiled, the ends of slices would cost more than samples bring
-  compiler.sliceLimit = interpreted * 16 < all ? SLICE_COMPILED : Math.max(compiler.sampleLeft, SLICE_MIN);
+interface Place {
+  readonly page: RegionPage;
+  readonly record: number;
+  readonly find: (delta: number) => RegionPage | undefined;
+}
+
+/** The record at an address, if the CPU has the page in its execute TLB and the instruction was decoded. */
+function placeAt(compiler: Compiler, context: number, address: bigint): Place | undefined {
+  const find = pageFinder(compiler, context, address & -4096n);
+  const page = find(0);
+  const number = page === undefined ? 0 : (compiler.cache.words16[(page.slot >> 1) + Number(address & 4095n)] ?? 0);
+  if (page === undefined || number === 0) return undefined;
+  return { page, record: page.slot + CODE_INDEX_BYTES + number * RECORD_BYTES, find };
+} // prettier-ignore
+
+/** The address where RIP's block begins, as far as it is known. */
+function headAddress(compiler: Compiler, { page, record }: Place, rip: bigint): bigint {
+  const head = headOf(compiler, record, page.slot + CODE_INDEX_BYTES + RECORD_BYTES);
+  return (rip & -4096n) + BigInt(compiler.cache.words16[(head + RECORD.offset) >> 1] ?? 0);
 }
 
 /**
- * The interpreter was met at RIP, after a period of work that no compiled code did. A block that is met again and again
- * is compiled. (Sampling costs the interpreter nothing; counts in records would.)
+ * So much was interpreted since the last sample. A place that is met again and again is compiled: where the interpreter
+ * took over, if that was a moment ago, as what is compiled is to go on from there; else the block in which it is.
+ * (Sampling costs the interpreter nothing; counts in records would.)
  */
-export function sampleAt(compiler: Compiler, context: number): void {
+export function takeSample(compiler: Compiler, context: number, isOn: boolean): void {
   const { cache, settings, samples } = compiler;
-  const { words16, bytes } = cache;
-  const rip = new DataView(bytes.buffer).getBigInt64(context + CONTEXT.rip, true);
-  const find = pageFinder(compiler, context, rip & -4096n);
-  const here = find(0);
-  if (!settings.enabled || here === undefined) return;
-  const number = words16[(here.slot >> 1) + Number(rip & 4095n)] ?? 0;
-  if (number === 0) return;
-  const records = here.slot + CODE_INDEX_BYTES;
-  const met = records + number * RECORD_BYTES;
-  const head =
-    (words16[met >> 1] ?? 0) >= ENTRY_HANDLER ? met : headOf(compiler, met, records + RECORD_BYTES);
-  const handler = words16[head >> 1] ?? 0;
-  if (handler >= ENTRY_HANDLER || handler === 0 || handler === 2 || handler === 3) return;
-  // The blocks of a function count together: any of them may be what was met
-  const place = here.slot + ((words16[(head + RECORD.offset) >> 1] ?? 0) >> PLACE_SHIFT);
-  const count = (samples.get(place) ?? 0) + 1;
-  samples.set(place, count);
+  const view = new DataView(cache.bytes.buffer);
+  view.setUint32(context + COMPILED.sampleLeft, isOn ? samplePeriod(compiler) : PERIOD_OFF, true);
+  if (!isOn || !settings.enabled) return;
+  const rip = view.getBigInt64(context + CONTEXT.rip, true);
+  const stretch = view.getUint32(context + COMPILED.fromLeft, true) - view.getUint32(context + CONTEXT.remaining, true);
+  const from = view.getBigInt64(context + COMPILED.from, true);
+  const here = stretch <= STRETCH_MAX ? undefined : placeAt(compiler, context, rip);
+  const address = here === undefined ? from : headAddress(compiler, here, rip);
+  const place = placeAt(compiler, context, address);
+  if (place === undefined || !isFresh(compiler, place.record)) return;
+  const name = place.page.slot + (Number(address & 4095n) >> (here === undefined ? 0 : PLACE_SHIFT));
+  const count = (samples.get(name) ?? 0) + 1;
+  samples.set(name, count);
   if (samples.size > SAMPLES_MAX) samples.clear();
   if (count < Math.min(settings.threshold, SAMPLES)) return;
-  samples.delete(place);
-  compileRecord(compiler, head, here, find);
+  samples.delete(name);
+  compileAt(compiler, address, place);
+} // prettier-ignore
+
+/** Compiles what RIP stands before, unless it is compiled: where everything is. */
+export function compileMet(compiler: Compiler, context: number): void {
+  const address = new DataView(compiler.cache.bytes.buffer).getBigInt64(context + CONTEXT.rip, true);
+  const place = placeAt(compiler, context, address);
+  if (place === undefined) return;
+  const head = headAddress(compiler, place, address);
+  const start = placeAt(compiler, context, head);
+  if (start !== undefined && isFresh(compiler, start.record)) compileAt(compiler, head, start);
 }
 
-function compileRecord(
-  compiler: Compiler,
-  record: number,
-  here: RegionPage,
-  find: (delta: number) => RegionPage | undefined,
-): void {
-  const { cache, linker, settings, statistics } = compiler;
-  const { words16, words32 } = cache;
-  if (compiler.regions.size >= REGIONS_MAX || compiler.freeEntries.length === 0) dropAllRegions(compiler);
-  const began = settings.now?.() ?? 0;
-  const offset = words16[(record + RECORD.offset) >> 1] ?? 0;
-  const region = discoverRegion(cache, offset, find);
-  const first = region?.blocks.get(offset)?.instructions[0];
+/** An instruction, not one of the loop's own handlers, where no compiled code begins. */
+function isFresh(compiler: Compiler, record: number): boolean {
+  const handler = compiler.cache.words16[record >> 1] ?? 0;
+  return handler < ENTRY_HANDLER && handler !== 0 && handler !== 2 && handler !== 3;
+}
+
+/** The entry cell of a record; a new one if it has none. */
+function cellOf(compiler: Compiler, record: number, slot: number, cold: number): number | undefined {
+  const { words16, words32 } = compiler.cache;
+  const handler = words16[record >> 1] ?? 0;
+  if (handler >= ENTRY_HANDLER) return handler - ENTRY_HANDLER;
   const entry = compiler.freeEntries.pop();
-  if (region === undefined || first === undefined || entry === undefined) return;
-  const name = `r${statistics.regions}`;
-  const tables: number[] = [];
-  const { code } = compileRegion(region, name, servicesFor(compiler, region.pages, tables));
-  if (tables.length > 0) compiler.tables.set(entry, tables);
-  const cold = handlerFor(compiler, first);
-  finishHandlers(linker);
-  const made = instantiate(linker, [code], true);
-  const compiled = made.exports[name];
-  if (compiled === undefined) throw new Error('invariant broken: the region is exported');
-  linker.table.set(FIRST_ENTRY + entry, compiled);
+  if (entry === undefined) return undefined;
   const cell = cellAt(entry);
-  words16[(cell + ENTRY.handler) >> 1] = words16[record >> 1] ?? 0;
+  words16[(cell + ENTRY.handler) >> 1] = handler;
   words16[(cell + ENTRY.cold) >> 1] = cold;
   words32[(cell + ENTRY.record) >> 2] = record;
   words16[record >> 1] = ENTRY_HANDLER + entry;
-  const add = (map: Map<number, number[]>, slot: number): void => {
-    const known = map.get(slot);
-    if (known === undefined) map.set(slot, [entry]);
-    else known.push(entry);
-  };
-  add(compiler.entries, here.slot);
-  const slots = [...new Set([here.slot, ...[...region.pages.values()].map(({ slot }) => slot)])];
-  compiler.regions.set(entry, slots);
+  const known = compiler.entries.get(slot);
+  if (known === undefined) compiler.entries.set(slot, [entry]);
+  else known.push(entry);
+  return entry;
+}
+
+function compileAt(compiler: Compiler, address: bigint, { page, find }: Place): void {
+  const { cache, linker, settings, statistics } = compiler;
+  const { words16, words32 } = cache;
+  if (compiler.regions.size >= REGIONS_MAX || compiler.freeEntries.length < ENTRIES_OF_REGION) dropAllRegions(compiler);
+  const began = settings.now?.() ?? 0;
+  const region = discoverRegion(cache, Number(address & 4095n), find);
+  if (region === undefined) return;
+  const number = statistics.regions++;
+  const name = `r${number}`;
+  const tables: number[] = [];
+  const { code, entries } = compileRegion(region, name, servicesFor(compiler, tables));
+  const pages = new Map([[0, page], ...region.pages]);
+  const cells: number[] = [];
+  const made: [cell: number, number: number, delta: number][] = [];
+  entries.forEach((at, i) => {
+    const delta = Math.floor(at / PAGE_BYTES) * PAGE_BYTES;
+    const on = pages.get(delta);
+    const first = region.blocks.get(at)?.instructions[0];
+    const index = on === undefined ? 0 : (words16[(on.slot >> 1) + at - delta] ?? 0);
+    if (on === undefined || first === undefined || index === 0) return;
+    const record = on.slot + CODE_INDEX_BYTES + index * RECORD_BYTES;
+    // Code that crosses a page begins with a check of the next one
+    if (!isFresh(compiler, record) && (words16[record >> 1] ?? 0) < ENTRY_HANDLER) return;
+    const cell = cellOf(compiler, record, on.slot, handlerFor(compiler, first));
+    if (cell !== undefined) made.push([cell, i, delta]);
+  });
+  finishHandlers(linker);
+  const { exports, length } = instantiate(linker, [code], true);
+  const compiled = exports[name];
+  if (compiled === undefined) throw new Error('invariant broken: the region is exported');
+  for (const [cell, i, delta] of made) {
+    words32[(cellAt(cell) + ENTRY.number) >> 2] = i;
+    words32[(cellAt(cell) + ENTRY.delta) >> 2] = delta;
+    linker.table.set(FIRST_ENTRY + cell, compiled);
+    compiler.owners.set(cell, number);
+    cells.push(cell);
+  }
+  const slots = [...new Set([...pages.values()].map(({ slot }) => slot))];
+  compiler.regions.set(number, { slots, entries: cells, tables });
   for (const slot of slots) {
     const known = compiler.dependants.get(slot);
-    if (known === undefined) compiler.dependants.set(slot, new Set([entry]));
-    else known.add(entry);
+    if (known === undefined) compiler.dependants.set(slot, new Set([number]));
+    else known.add(number);
   }
-  statistics.regions++;
   statistics.instructions += region.instructionCount;
-  statistics.bytes += made.length;
+  statistics.bytes += length;
   statistics.milliseconds += (settings.now?.() ?? 0) - began;
-}
+} // prettier-ignore

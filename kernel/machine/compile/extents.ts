@@ -10,7 +10,7 @@ import type { Code } from '../exec/wasm.ts';
 import { call, i32, i64, ret, select, tailCallIndirect } from '../exec/wasm.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
 import * as layout from '../layout.ts';
-import { COMPILED, CONTEXT, EXIT, EXTENT } from '../layout.ts';
+import { COMPILED, CONTEXT, ENTRY, ENTRY_BASE, ENTRY_BYTES, EXIT, EXTENT } from '../layout.ts';
 import { PTE } from '../machine.ts';
 import { functionOf } from '../mmu/walk.ts';
 import { storeFlagsBody } from './flags.ts';
@@ -200,13 +200,15 @@ function emitEnterAt(firstEntry: number): FunctionCode {
       const at = i32.add(i32.add(slot, i32.const(CODE_INDEX_BYTES)), i32.shl(record, i32.const(5)));
       const number = b.let('i32', i32.sub(i32.load16_u(at), i32.const(ENTRY_HANDLER)));
       b.when(i32.lt_s(number, i32.const(0)), () => b.emit(none));
+      const cell = b.let('i32', i32.mul(number, i32.const(ENTRY_BYTES)));
       return tailCallIndirect(
         REGION_SIGNATURE,
         i32.add(number, i32.const(firstEntry)),
         context,
-        page,
+        i64.sub(page, i64.load32_s(cell, ENTRY_BASE + ENTRY.delta)),
         remaining,
         depth,
+        i32.load(cell, ENTRY_BASE + ENTRY.number),
       );
     },
   );
@@ -229,6 +231,6 @@ export function extentFunctions(memoryBytes: number, firstEntry: number): Functi
       },
     ),
     // What the table holds where nothing is compiled
-    functionOf('notCompiled', ['i32', 'i64', 'i32', 'i32'], 'i32', () => i32.const(EXIT.jump)),
+    functionOf('notCompiled', ['i32', 'i64', 'i32', 'i32', 'i32'], 'i32', () => i32.const(EXIT.jump)),
   ];
 }

@@ -1,10 +1,17 @@
-// From a region to a wasm function (context, base, remaining, depth) → EXIT. Control is structured along the dominator
-// tree: a block with one predecessor is written where the branch to it is, and inherits what is known there; blocks where
-// control meets begin with all registers at home.
+// From a region to a wasm function (context, base, remaining, depth, entry) → EXIT. Control is structured along the
+// dominator tree: a block with one predecessor is written where the branch to it is, and inherits what is known there; blocks
+// where control meets begin with all registers at home. The function, from the outside in:
 //
-// `remaining` counts instructions: paths subtract what they executed where they meet, loop or leave. It is tested at the
-// entry, at loop headers and behind calls, each for the longest way to the next test; when it does not reach that far
-// the interpreter finishes the slice, instruction by instruction. So the count is exact in both tiers.
+//     loop reload      registers and flags are loaded
+//       block call
+//         loop dispatch    br_table to the block of the entry
+//           the blocks     they branch to each other, to `dispatch`, to `call`, or leave
+//       a function that is not in the region is called, once for all of the region's calls: registers go to the
+//       context, and when it has come back, the block behind the call is the next entry
+//
+// `remaining` counts instructions: paths subtract what they executed where they meet, loop or leave. It is tested at
+// entries and loop headers, each for the longest way to the next test; when it does not reach that far the interpreter
+// finishes the slice, instruction by instruction. So the count is exact in both tiers.
 
 import type { Code, Label } from '../exec/wasm.ts';
 import {
@@ -32,7 +39,7 @@ import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
 import { Unsupported, emitInstruction, flagHome, flagSets, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
-import { flowGraph } from './graph.ts';
+import { DISPATCHER, flowGraph } from './graph.ts';
 import type { Flags } from './flags.ts';
 import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
@@ -51,8 +58,6 @@ export interface Services {
   slotFor(name: string, write: boolean): number;
   /** Index in the function table of the interpreter's handler. */
   handlerFor(instruction: Instruction): number;
-  /** Index in the function table of the region that begins there, if it is on a page of this region. */
-  entryAt(at: number): number | undefined;
   /** Puts the numbers of code addresses (from 1) into a table of bytes; undefined when there is no room. */
   caseTable(cases: readonly number[]): CaseTable | undefined;
 }
@@ -73,7 +78,13 @@ interface Work {
   readonly leaveBare: Label;
   readonly leaveFlags: Label;
   readonly leaveRaw: Label;
-  readonly returns: ReadonlySet<number>; // blocks behind calls
+  /** Numbers of the entries by their blocks. */
+  readonly entries: ReadonlyMap<number, number>;
+  readonly dispatch: Label;
+  readonly call: Label; // flags are in the context
+  readonly callFlags: Label; // flags are in their locals, as the interpreter has them
+  /** Whether the region calls others. */
+  calls: boolean;
   readonly longest: Map<number, number>;
   /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
   readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
@@ -121,7 +132,7 @@ function longestFrom(work: Work, at: number): number {
   return all;
 } // prettier-ignore
 
-const isTested = (work: Work, node: FlowNode): boolean => node.isLoopHeader || work.returns.has(node.at);
+const isTested = (work: Work, node: FlowNode): boolean => node.isLoopHeader || work.entries.has(node.at);
 
 /** The exit of a path: registers and flags go home, then to the common end. */
 function exitCode(work: Work, state: PathState, status: number, rip: Code): Code {
@@ -219,49 +230,59 @@ function reload(work: Work): Code {
   return loads;
 }
 
-/** A call of a function that is not part of the region: of its compiled code, if there is some, as a wasm call. */
-function emitCall(work: Work, target: Code, at: number | undefined, back: number): void {
-  const { unit, services } = work;
-  const { executed } = unit.state;
-  const isPlain = work.graph.get(unit.block)?.successors.has(back) !== true;
-  const jump = exitCode(work, unit.state, EXIT.jump, target);
-  if (isPlain) {
-    emit(unit, jump);
+/** A call of a function that is not part of the region; the code behind `call` makes it. */
+function emitCall(work: Work, target: Code, back: number): void {
+  const { unit } = work;
+  const entry = work.entries.get(back);
+  if (entry === undefined) {
+    emit(unit, exitCode(work, unit.state, EXIT.jump, target));
     unit.state.ended = true;
     return;
   }
-  emit(unit, unlikely(i32.ge_u(local.get(LOCAL.depth), i32.const(DEPTH_MAX)), jump));
-  toContext(work);
-  emit(unit, i64.store(context, target, CONTEXT.rip));
-  const left = i32.sub(remainingLocal, i32.const(executed));
-  emit(unit, i32.store(context, left, CONTEXT.remaining));
+  work.calls = true;
+  const { flags, executed } = unit.state;
+  if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
+  const isStored = flags.kind === 'locals' || flags.kind === 'context';
+  const words = isStored ? [] : flagWords(flags, flagHome(unit));
+  const further: Assignment[] = [
+    [LOCAL.exitAt, target],
+    [LOCAL.backAt, addressOf(back)],
+    [LOCAL.entry, i32.const(entry)],
+  ];
+  emit(unit, setTogether([...homeward(unit), ...flagSets(words), ...further]));
+  emit(unit, spend(executed));
+  emit(unit, br(isStored ? work.call : work.callFlags));
+  unit.state.ended = true;
+}
+
+/** Behind `call`: of compiled code, if there is some, as a wasm call; else of the interpreter in its place. */
+function callCode(work: Work, reloading: Label): Code {
+  const stores: Code[] = [];
+  work.stores.push(stores);
+  const target = local.get(LOCAL.exitAt);
+  const back = local.get(LOCAL.backAt);
   const deeper = i32.add(local.get(LOCAL.depth), i32.const(1));
-  const index = at === undefined ? undefined : services.entryAt(at);
-  const pageOf = (offset: number): Code => addressOf(Math.floor(offset / 4096) * 4096);
-  const status =
-    index === undefined || at === undefined
-      ? call('enterAt', context, target, left, deeper)
-      : callIndirect(REGION_SIGNATURE, i32.const(index), context, pageOf(at), left, deeper);
-  emit(unit, local.set(LOCAL.status, status));
   const gone = local.get(LOCAL.status);
-  const returned = i32.and(
-    i32.eq(gone, i32.const(EXIT.jump)),
-    i64.eq(i64.load(context, CONTEXT.rip), addressOf(back)),
-  );
+  const returned = i32.and(i32.eq(gone, i32.const(EXIT.jump)), i64.eq(i64.load(context, CONTEXT.rip), back));
   const isStep = i32.eq(gone, i32.const(EXIT.step));
-  const leftThere = i32.load(context, CONTEXT.remaining);
+  const left = i32.load(context, CONTEXT.remaining);
   // The function goes on in code that is not compiled: the interpreter takes it back to here
   const interpreted = [
     unlikely(i32.eqz(i32.or(i32.eq(gone, i32.const(EXIT.jump)), isStep)), ret(gone)),
-    local.set(LOCAL.status, call('resume', context, leftThere, addressOf(back), deeper, isStep)),
+    local.set(LOCAL.status, call('resume', context, left, back, deeper, isStep)),
     unlikely(i32.ne(gone, i32.const(EXIT.returned)), ret(gone)),
   ];
-  emit(unit, unlikely(i32.eqz(returned), interpreted));
-  emit(unit, unlikely(wasDropped, ret(i32.const(EXIT.step))));
-  emit(unit, local.set(LOCAL.remaining, i32.load(context, CONTEXT.remaining)));
-  emit(unit, reload(work));
-  unit.state = homeState(unit, { kind: 'context' });
-  goTo(work, back);
+  return [
+    stores,
+    i64.store(context, target, CONTEXT.rip),
+    i32.store(context, remainingLocal, CONTEXT.remaining),
+    unlikely(i32.ge_u(local.get(LOCAL.depth), i32.const(DEPTH_MAX)), ret(i32.const(EXIT.jump))),
+    local.set(LOCAL.status, call('enterAt', context, target, remainingLocal, deeper)),
+    when(i32.eqz(returned), interpreted),
+    unlikely(wasDropped, ret(i32.const(EXIT.step))),
+    local.set(LOCAL.remaining, i32.load(context, CONTEXT.remaining)),
+    br(reloading),
+  ];
 }
 
 /** A return goes to the calls of the region, or to where the region was called from. */
@@ -273,7 +294,8 @@ function emitReturn(work: Work, address: Code): void {
     unit.state = before;
     emit(unit, when(i64.eq(address, addressOf(back)), code));
   }
-  emit(unit, exitCode(work, unit.state, EXIT.jump, address));
+  // Who called waits for it, so it does not go on at once
+  emit(unit, exitCode(work, unit.state, EXIT.returned, address));
   unit.state.ended = true;
 }
 
@@ -315,7 +337,11 @@ function goTo(work: Work, to: number): void {
   const { unit } = work;
   const node = work.graph.get(unit.block);
   const target = node?.successors.has(to) === true ? work.graph.get(to) : undefined;
-  if (target === undefined || node === undefined) {
+  const entry = work.entries.get(to);
+  if (target === undefined && entry !== undefined) {
+    goHome(work, [[LOCAL.entry, i32.const(entry)]]);
+    emit(unit, br(work.dispatch));
+  } else if (target === undefined || node === undefined) {
     emit(unit, exitCode(work, unit.state, EXIT.jump, addressOf(to)));
   } else if (target.order <= node.order || target.isMerge) {
     goHome(work);
@@ -354,10 +380,17 @@ function slotLocals(work: Work, slot: number, loopAt: number): SlotLocals {
   return locals;
 }
 
+function labelOf(work: Work, at: number): Label {
+  const found = work.labels.get(at);
+  if (found === undefined) throw new Error('invariant broken: control meets here');
+  return found;
+}
+
 /** A block and all that it dominates. */
 function emitTree(work: Work, node: FlowNode): void {
   const { unit } = work;
-  if (node.isLoopHeader) {
+  const isDispatcher = node.at === DISPATCHER;
+  if (node.isLoopHeader && !isDispatcher) {
     goHome(work);
     unit.state = homeState(unit, { kind: 'locals' });
     work.loops.set(node.at, label('loop'));
@@ -370,9 +403,15 @@ function emitTree(work: Work, node: FlowNode): void {
     return child?.isMerge === true ? [child] : [];
   });
   for (const merge of merges) work.labels.set(merge.at, label('merge'));
-  let code: Code = collect(unit, () => emitBlock(work, node));
+  let code: Code = isDispatcher
+    ? brTable(
+        local.get(LOCAL.entry),
+        [...work.entries.keys()].map((at) => labelOf(work, at)),
+        work.leaveRaw,
+      )
+    : collect(unit, () => emitBlock(work, node));
   for (const merge of merges) {
-    const at = work.labels.get(merge.at) ?? label('');
+    const at = labelOf(work, merge.at);
     const tree = collect(unit, () =>
       withinPath(unit, () => {
         unit.state = homeState(unit, { kind: 'locals' });
@@ -394,14 +433,16 @@ function emitBlock(work: Work, node: FlowNode): void {
   unit.loop = node.loop;
   unit.nesting = 0;
   const pages = pagesOf(content) & ~unit.state.pages;
-  if (pages !== 0) {
+  // An entry would be entered again and again
+  const status = work.entries.has(node.at) ? EXIT.step : EXIT.jump;
+  if (pages !== 0 && work.region.pages.size > 1) {
     const isBad = i32.and(local.get(LOCAL.badPages), i32.const(pages));
-    emit(unit, unlikely(isBad, exitCode(work, unit.state, EXIT.jump, addressOf(node.at))));
+    emit(unit, unlikely(isBad, exitCode(work, unit.state, status, addressOf(node.at))));
     unit.state.pages |= pages;
   }
   if (isTested(work, node)) {
     const short = i32.lt_s(remainingLocal, i32.const(longestFrom(work, node.at) + unit.state.executed));
-    emit(unit, unlikely(short, exitCode(work, unit.state, EXIT.jump, addressOf(node.at))));
+    emit(unit, unlikely(short, exitCode(work, unit.state, status, addressOf(node.at))));
   }
   for (const instruction of content.instructions) {
     emitOne(work, instruction);
@@ -435,13 +476,13 @@ function emitOne(work: Work, instruction: Instruction): void {
     stepCode,
     branchTo(at) {
       if (flow === 'call' && work.region.blocks.get(unit.block)?.callee !== at)
-        emitCall(work, addressOf(at), at, back);
+        emitCall(work, addressOf(at), back);
       else goTo(work, at);
     },
     jumpTo(address) {
       // Evaluated now: registers are about to go home, and the expression may read their homes
       if (instruction.entry.instruction.mnemonic === 'call')
-        return emitCall(work, evaluate(unit, 'i64', address), undefined, back);
+        return emitCall(work, evaluate(unit, 'i64', address), back);
       if (instruction.entry.instruction.mnemonic === 'ret')
         return emitReturn(work, evaluate(unit, 'i64', address));
       emitSwitch(work, address, work.region.blocks.get(unit.block)?.cases ?? []);
@@ -467,11 +508,14 @@ function emitOne(work: Work, instruction: Instruction): void {
   }
 }
 
+/** The bit of a page in `badPages`. */
+const pageBit = (delta: number): number => (delta === 0 ? 0 : delta > 0 ? 1 : 2);
+
 /**
- * Notes in `badPages` whether a further page of the region is where it was; blocks on it look there. (A page that the
- * process has not executed yet keeps its blocks from running, not the whole region.)
+ * Notes in `badPages` whether a page of the region is where it was; blocks on it look there. (A page that the process has
+ * not executed yet keeps its blocks from running, not the whole region.)
  */
-function pageCheck(page: RegionPage, bit: number): Code {
+function pageCheck(page: RegionPage): Code {
   const address = addressOf(page.delta);
   const index = i32.and(i32.wrap_i64(i64.shr_u(address, i64.const(12))), i32.const(TLB_ENTRIES - 1));
   const entry = local.tee(LOCAL.status, i32.add(context, i32.shl(index, i32.const(4))));
@@ -480,18 +524,15 @@ function pageCheck(page: RegionPage, bit: number): Code {
     i32.ne(i32.load(local.get(LOCAL.status), CONTEXT.tlbExecute + 8), i32.const(page.slot)),
   );
   const isBad = i32.eqz(call('codePage', context, address, i32.const(page.slot)));
-  const note = local.set(LOCAL.badPages, i32.or(local.get(LOCAL.badPages), i32.shl(isBad, i32.const(bit))));
-  return unlikely(isOther, note);
+  const bit = i32.shl(isBad, i32.const(pageBit(page.delta)));
+  return unlikely(isOther, local.set(LOCAL.badPages, i32.or(local.get(LOCAL.badPages), bit)));
 }
 
-/** Pages of a block, the entry's apart, as bits of `badPages`. */
+/** Pages of a block as bits of `badPages`. */
 function pagesOf(content: Block): number {
   let bits = 0;
   for (const { at, length } of content.instructions)
-    for (const byte of [at, at + length - 1]) {
-      const delta = Math.floor(byte / 4096) * 4096;
-      if (delta !== 0) bits |= 1 << (delta > 0 ? 0 : 1);
-    }
+    for (const byte of [at, at + length - 1]) bits |= 1 << pageBit(Math.floor(byte / 4096) * 4096);
   return bits;
 }
 
@@ -522,18 +563,12 @@ function fillRegisters(work: Work): void {
 
 export interface CompiledRegion {
   readonly code: FunctionCode;
-  /** Instructions that a run must be allowed for it to begin. */
-  readonly longest: number;
+  /** Where control may come in, by the number of the entry. */
+  readonly entries: readonly number[];
 }
 
 export function compileRegion(region: Region, name: string, services: Services): CompiledRegion {
-  const graph = flowGraph(region);
-  const returns = new Set<number>();
-  for (const content of region.blocks.values()) {
-    const last = content.instructions.at(-1);
-    const isCall = last?.entry.instruction.mnemonic === 'call' && content.callee === undefined;
-    if (isCall && content.next !== undefined) returns.add(content.next);
-  }
+  const { graph, entries } = flowGraph(region);
   const unit = newUnit(vectorHomesOf(region));
   const work: Work = {
     region,
@@ -545,42 +580,57 @@ export function compileRegion(region: Region, name: string, services: Services):
     leaveBare: label('leave'),
     leaveFlags: label('leave with flags'),
     leaveRaw: label('leave with raw flags'),
-    returns,
+    entries: new Map(entries.map((at, i) => [at, i])),
+    dispatch: label('dispatch'),
+    call: label('call'),
+    callFlags: label('call with flags'),
+    calls: false,
     longest: new Map(),
     loopSlots: new Map(),
     stores: [],
     loads: [],
   };
-  const entry = graph.get(region.entry);
-  if (entry === undefined) throw new Error('invariant broken: the entry is a block');
-  const tree = collect(unit, () => emitTree(work, entry));
+  const root = graph.get(DISPATCHER);
+  if (root === undefined) throw new Error('invariant broken: the graph has a root');
+  unit.state = homeState(unit, { kind: 'locals' });
+  const tree = collect(unit, () => emitTree(work, root));
   flushPending(unit);
-  const longest = longestFrom(work, region.entry);
-  const refuse = ret(i32.const(EXIT.step));
   const atEnd: Code[] = [];
   work.stores.push(atEnd);
-  const prologue: Code[] = [unlikely(i32.lt_s(remainingLocal, i32.const(longest)), refuse)];
-  for (const page of region.pages.values())
-    if (page.delta !== 0) prologue.push(pageCheck(page, page.delta > 0 ? 0 : 1));
+  const prologue: Code[] = [];
+  if (region.pages.size > 1) for (const page of region.pages.values()) prologue.push(pageCheck(page));
   prologue.push(local.set(LOCAL.drops, i32.load(i32.const(0), CODE_DROPPED)));
-  prologue.push(reload(work));
+  const reloading = label('reload');
+  const start = [
+    local.set(LOCAL.flagKind, i32.load(context, CONTEXT.flagKind)),
+    local.set(LOCAL.flagA, i64.load(context, CONTEXT.flagA)),
+    local.set(LOCAL.flagB, i64.load(context, CONTEXT.flagB)),
+    local.set(LOCAL.flagResult, i64.load(context, CONTEXT.flagResult)),
+    reload(work),
+  ];
+  const blocks = loop(work.dispatch, [tree, 0x00]);
   const flags = collect(unit, () => storeFlagWords(unit, FLAG_LOCALS));
+  const inner = work.calls
+    ? [block(work.call, [block(work.callFlags, blocks), flags]), callCode(work, reloading)]
+    : blocks;
   fillRegisters(work);
+  const { exitAt, status, depth } = LOCAL;
   const body: Code = [
     prologue,
     block(work.leaveBare, [
       block(work.leaveFlags, [
-        block(work.leaveRaw, [tree, 0x00]),
+        block(work.leaveRaw, [loop(reloading, [start, inner]), 0x00]),
         call('storeFlags', context, ...FLAG_LOCALS),
         br(work.leaveBare),
       ]),
       flags,
     ]),
     atEnd,
-    i64.store(context, local.get(LOCAL.exitAt), CONTEXT.rip),
+    i64.store(context, local.get(exitAt), CONTEXT.rip),
     i32.store(context, remainingLocal, CONTEXT.remaining),
-    unlikely(i32.eq(local.get(LOCAL.status), i32.const(EXIT.step)), ret(local.get(LOCAL.status))),
-    tailCall('enterAt', context, local.get(LOCAL.exitAt), remainingLocal, local.get(LOCAL.depth)),
+    when(i32.eq(local.get(status), i32.const(EXIT.returned)), ret(i32.const(EXIT.jump))),
+    unlikely(i32.eq(local.get(status), i32.const(EXIT.step)), ret(i32.const(EXIT.step))),
+    tailCall('enterAt', context, local.get(exitAt), remainingLocal, local.get(depth)),
   ];
-  return { code: { ...REGION_SIGNATURE, name, locals: unit.types, body, exported: true }, longest };
+  return { code: { ...REGION_SIGNATURE, name, locals: unit.types, body, exported: true }, entries };
 }

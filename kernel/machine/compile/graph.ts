@@ -1,6 +1,7 @@
 // Control flow of a region: reverse postorder, immediate dominators (Cooper, Harvey and Kennedy), loop headers and merge
-// points, from which function.ts writes structured code (Ramsey's translation along the dominator tree). A back edge whose
-// target does not dominate its source (irreducible control flow) is not an edge of the graph: it leaves the region.
+// points, from which function.ts writes structured code (Ramsey's translation along the dominator tree). The root is the
+// dispatcher, which goes to any of the entries. The target of a back edge that does not dominate its source (irreducible
+// control flow) becomes an entry as well: such an edge goes through the dispatcher and is no edge of the graph.
 
 import type { Region } from './region.ts';
 
@@ -20,12 +21,17 @@ export interface FlowNode {
 }
 export type FlowGraph = ReadonlyMap<number, FlowNode>;
 
-function reversePostorder(region: Region): number[] {
+/** The dispatcher's place in the graph: no block lies there. */
+export const DISPATCHER = Number.MIN_SAFE_INTEGER;
+
+type Successors = (at: number) => readonly number[];
+
+function reversePostorder(region: Region, successorsOf: Successors): number[] {
   const order: number[] = [];
-  const seen = new Set<number>([region.entry]);
-  const stack: { at: number; next: number }[] = [{ at: region.entry, next: 0 }];
+  const seen = new Set<number>([DISPATCHER]);
+  const stack: { at: number; next: number }[] = [{ at: DISPATCHER, next: 0 }];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const successors = region.blocks.get(top.at)?.successors ?? [];
+    const successors = successorsOf(top.at);
     const to = successors[top.next++];
     if (to === undefined) {
       order.push(top.at);
@@ -38,12 +44,24 @@ function reversePostorder(region: Region): number[] {
   return order.reverse();
 }
 
-export function flowGraph(region: Region): FlowGraph {
-  const order = reversePostorder(region);
+/** The graph, and all entries: those that are given, and the targets of irreducible edges. */
+export function flowGraph(region: Region): { graph: FlowGraph; entries: readonly number[] } {
+  const entries = [...region.entries];
+  for (;;) {
+    const { graph, irreducible } = graphWith(region, entries);
+    if (irreducible.length === 0) return { graph, entries };
+    entries.push(...irreducible);
+  }
+}
+
+function graphWith(region: Region, entries: readonly number[]): { graph: FlowGraph; irreducible: number[] } {
+  const successorsOf: Successors = (at) =>
+    at === DISPATCHER ? entries : (region.blocks.get(at)?.successors ?? []);
+  const order = reversePostorder(region, successorsOf);
   const number = new Map(order.map((at, i) => [at, i]));
   const predecessors: number[][] = order.map(() => []);
   order.forEach((at, i) => {
-    for (const to of region.blocks.get(at)?.successors ?? []) {
+    for (const to of successorsOf(at)) {
       const target = number.get(to);
       if (target !== undefined) predecessors[target]?.push(i);
     }
@@ -75,13 +93,16 @@ export function flowGraph(region: Region): FlowGraph {
     while (at > a) at = dominators[at] ?? 0;
     return at === a;
   };
+  const irreducible = new Set<number>();
   const nodes = order.map((at, i): FlowNode => {
     const successors = new Set<number>();
-    for (const to of region.blocks.get(at)?.successors ?? []) {
+    for (const to of successorsOf(at)) {
       const target = number.get(to);
-      if (target !== undefined && (target > i || dominates(target, i))) successors.add(to);
+      if (target === undefined) continue;
+      if (target > i || dominates(target, i)) successors.add(to);
+      else if (!entries.includes(to)) irreducible.add(to);
     }
-    const dominator = order[dominators[i] ?? 0] ?? region.entry;
+    const dominator = order[dominators[i] ?? 0] ?? DISPATCHER;
     return {
       at,
       order: i,
@@ -109,10 +130,11 @@ export function flowGraph(region: Region): FlowGraph {
     (at) => region.blocks.get(at)?.instructions.at(-1)?.entry.instruction.mnemonic === 'jmp',
   );
   const cases = new Set(switches.flatMap((at) => region.blocks.get(at)?.cases ?? []));
+  for (const at of entries) cases.add(at);
   for (const node of nodes)
     node.isMerge = (forward[node.order] ?? 0) > 1 || (cases.has(node.at) && (forward[node.order] ?? 0) > 0);
   findLoops(nodes, graph, order, predecessors);
-  return graph;
+  return { graph, irreducible: [...irreducible] };
 }
 
 /** Marks the blocks of each natural loop, inner loops last: later headers lie deeper. */

@@ -53,6 +53,8 @@ export interface RegionPage {
 
 export interface Region {
   readonly entry: number;
+  /** Where control may come in: `entry`, and the places behind calls that leave the region. */
+  readonly entries: readonly number[];
   readonly blocks: ReadonlyMap<number, Block>;
   readonly pages: ReadonlyMap<number, RegionPage>;
   readonly instructionCount: number;
@@ -252,7 +254,7 @@ function linkReturns(blocks: ReadonlyMap<number, Block>, calls: readonly CallSit
         continue;
       }
       // A call comes back
-      const further = block.callee === undefined ? block.successors : block.next === undefined ? [] : [block.next];
+      const further = !isCall(last) ? block.successors : block.next === undefined ? [] : [block.next];
       for (const to of further)
         if (!seen.has(to)) {
           seen.add(to);
@@ -295,7 +297,8 @@ export function discoverRegion(cache: CodeCache, entry: number, find: PageFinder
       if (flow === 'branch' || isCall(instruction)) block.next = at;
       const inside = target !== undefined && found.has(target) && heads.has(target);
       if (flow === 'call' && inside) block.callee = target;
-      const next = block.callee === undefined ? block.next : undefined;
+      // What is called comes back through the dispatcher, or by a return of the region
+      const next = isCall(instruction) ? undefined : block.next;
       for (const to of [inside ? target : undefined, next, ...block.cases])
         if (to !== undefined && found.has(to) && heads.has(to) && !block.successors.includes(to)) block.successors.push(to); // prettier-ignore
       break;
@@ -314,7 +317,13 @@ export function discoverRegion(cache: CodeCache, entry: number, find: PageFinder
         if (page !== undefined) used.set(page.delta, page);
       }
     }
-  return { entry, blocks, pages: used, instructionCount };
+  const entries = new Set([entry]);
+  for (const { instructions, callee, next } of blocks.values()) {
+    const last = instructions.at(-1);
+    const leaves = last !== undefined && isCall(last) && callee === undefined;
+    if (leaves && next !== undefined && blocks.has(next)) entries.add(next);
+  }
+  return { entry, entries: [...entries], blocks, pages: used, instructionCount };
 }
 
 /** Address of a frame's bytes. */

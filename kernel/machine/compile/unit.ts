@@ -20,18 +20,21 @@ export const LOCAL = {
   base: 1, // i64: address of the entry's page
   remaining: 2,
   depth: 3,
-  exitAt: 4, // i64: where it goes on
-  status: 5,
-  flagKind: 6,
-  flagA: 7,
-  flagB: 8,
-  flagResult: 9,
-  fsBase: 10,
-  badPages: 11,
-  drops: 12, // the count of dropped regions when it began
-  gpr: 13, // 16 × i64
+  entry: 4, // number of the entry that the dispatcher goes to
+  exitAt: 5, // i64: where it goes on
+  status: 6,
+  flagKind: 7,
+  flagA: 8,
+  flagB: 9,
+  flagResult: 10,
+  fsBase: 11,
+  badPages: 12,
+  drops: 13, // the count of dropped regions when it began
+  backAt: 14, // i64: where a call is to come back to
+  gpr: 15, // 16 × i64
 } as const;
-export const FIXED_TYPES: readonly Type[] = ['i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64', 'i32', 'i32', ...Array.from({ length: 16 }, (): Type => 'i64')]; // prettier-ignore
+const PARAMETERS = 5;
+export const FIXED_TYPES: readonly Type[] = ['i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64', 'i32', 'i32', 'i64', ...Array.from({ length: 16 }, (): Type => 'i64')]; // prettier-ignore
 
 /** An xmm register: `whole`, or its low scalar with what is above it in `rest`. */
 export interface Vector {
@@ -103,7 +106,7 @@ export const FLAG_LOCALS: FlagWords = [
 
 /** A local for the whole function. */
 export function allocateFixed(types: Type[], type: Type): number {
-  return 4 + types.push(type) - 1;
+  return PARAMETERS + types.push(type) - 1;
 }
 
 export function newUnit(vectorHomes: readonly VectorHome[]): Unit {

@@ -73,11 +73,14 @@ const NOWHERE = 1n << 62n;
  * interpret(context, remaining, stopAt, depth, steps) → EXIT: until the budget is used up, something needs TypeScript, or a
  * jump goes to `stopAt`, where compiled code waits that called it. With `steps` the first instruction is interpreted even
  * if compiled code begins there.
+ *
+ * `remaining` counts down to the end of the budget or to the next sample, whichever comes first: what the budget has
+ * `beyond` that waits. Instructions of compiled code do not count for samples.
  */
 function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
-  const [context, remaining, stopAt, depth, steps, record, status, entry, target, stepAt] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const; // prettier-ignore
-  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i64', 'i64'];
-  const locals = pooledLocals(10);
+  const [context, remaining, stopAt, depth, steps, record, status, entry, target, stepAt, beyond] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] as const; // prettier-ignore
+  const fixedLocals: Type[] = ['i32', 'i32', 'i32', 'i64', 'i64', 'i32'];
+  const locals = pooledLocals(11);
   const ctx = local.get(context);
   const rec = local.get(record);
   const leave = label('leave');
@@ -91,6 +94,24 @@ function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
     exitWith(i32.const(code)),
   ];
   const recordAddress = i64.add(i64.load(ctx, CONTEXT.pageBase), i64.load16_u(rec, RECORD.offset));
+  const left = i32.add(local.get(remaining), local.get(beyond));
+  const sampleLeft = i32.load(ctx, COMPILED.sampleLeft);
+  /** From a budget in `remaining`: what goes beyond the next sample is put aside. */
+  const splitBudget: Code = [
+    local.set(beyond, i32.sub(local.get(remaining), sampleLeft)),
+    when(i32.lt_s(local.get(beyond), i32.const(0)), local.set(beyond, i32.const(0))),
+    local.set(remaining, i32.sub(local.get(remaining), local.get(beyond))),
+    i32.store(ctx, i32.sub(sampleLeft, local.get(remaining)), COMPILED.sampleLeft),
+  ];
+  /** What was not used of it comes back to the sample's. */
+  const joinBudget: Code = [
+    i32.store(ctx, i32.add(sampleLeft, local.get(remaining)), COMPILED.sampleLeft),
+    local.set(remaining, left),
+  ];
+  const tookOver = (address: Code): Code => [
+    i64.store(ctx, address, COMPILED.from),
+    i32.store(ctx, left, COMPILED.fromLeft),
+  ];
   const uncount = local.set(remaining, i32.add(local.get(remaining), i32.const(1)));
   const advance: Code = [local.set(record, i32.add(rec, i32.const(32))), br(next)];
   const executeEntry = (address: Code): Code =>
@@ -136,7 +157,7 @@ function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
   bodies[HANDLER.lookup] = [uncount, local.set(target, recordAddress), br(lookup)];
   /** The record's instruction as a function of the table. */
   const callHandler = (index: Code): Code => [
-    i32.store(ctx, local.get(remaining), CONTEXT.remaining),
+    i32.store(ctx, left, CONTEXT.remaining),
     local.set(status, callIndirect(HANDLER_SIGNATURE, index, ctx, rec)),
     when(i32.eqz(local.get(status)), advance),
     when(i32.eq(local.get(status), i32.const(EXIT.jump)), [
@@ -185,30 +206,37 @@ function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
     const before = i64.load(ctx, COMPILED.executed);
     const inside = i32.sub(local.get(remaining), i32.load(ctx, CONTEXT.remaining));
     const number = i32.sub(i32.load16_u(rec), i32.const(ENTRY_HANDLER));
-    const cell = i32.add(i32.const(ENTRY_BASE), i32.mul(number, i32.const(ENTRY_BYTES)));
-    const pageBase = i64.load(ctx, CONTEXT.pageBase);
+    const cell = i32.mul(number, i32.const(ENTRY_BYTES));
+    const index = i32.add(number, i32.const(FIRST_ENTRY));
+    const base = i64.sub(i64.load(ctx, CONTEXT.pageBase), i64.load32_s(cell, ENTRY_BASE + ENTRY.delta));
+    const deeper = i32.add(local.get(depth), i32.const(1));
+    const which = i32.load(cell, ENTRY_BASE + ENTRY.number);
     return [
       when(i32.load(ctx, COMPILED.enabled), [
         when(i64.ne(local.get(stepAt), recordAddress), [
           uncount,
+          joinBudget,
           i32.store(ctx, local.get(remaining), CONTEXT.remaining),
           i64.store(ctx, recordAddress, CONTEXT.rip),
           local.set(
             status,
-            callIndirect(REGION_SIGNATURE, i32.add(number, i32.const(FIRST_ENTRY)), ctx, pageBase, local.get(remaining), i32.add(local.get(depth), i32.const(1))), // prettier-ignore
+            callIndirect(REGION_SIGNATURE, index, ctx, base, local.get(remaining), deeper, which),
           ),
           i64.store(ctx, i64.add(before, i64.extend_i32_u(inside)), COMPILED.executed),
           local.set(remaining, i32.load(ctx, CONTEXT.remaining)),
           local.set(target, i64.load(ctx, CONTEXT.rip)),
-          when(i32.eq(local.get(status), i32.const(EXIT.jump)), br(lookup)),
-          // Anything else but a step ended the run, perhaps in an interpreter called from there
-          when(i32.ne(local.get(status), i32.const(EXIT.step)), ret(local.get(status))),
-          local.set(stepAt, local.get(target)),
+          // Anything else but a jump or step ended the run, perhaps in an interpreter called from there
+          when(i32.ne(local.get(status), i32.const(EXIT.jump)), [
+            when(i32.ne(local.get(status), i32.const(EXIT.step)), ret(local.get(status))),
+            local.set(stepAt, local.get(target)),
+          ]),
+          splitBudget,
+          tookOver(local.get(target)),
           br(lookup),
         ]),
       ]),
       local.set(stepAt, i64.const(-1)),
-      callHandler(i32.load16_u(cell, ENTRY.cold)),
+      callHandler(i32.load16_u(cell, ENTRY_BASE + ENTRY.cold)),
     ];
   };
   const enter = label('enter');
@@ -219,13 +247,18 @@ function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
   });
   dispatch = [block(enter, dispatch), enterCode()];
   const step: Code = [
-    unlikely(i32.eqz(local.get(remaining)), exitAt(recordAddress, EXIT.budget)),
+    unlikely(i32.eqz(local.get(remaining)), [
+      i64.store(ctx, recordAddress, CONTEXT.rip),
+      exitWith(select(local.get(beyond), i32.const(EXIT.sample), i32.const(EXIT.budget))),
+    ]),
     local.set(remaining, i32.sub(local.get(remaining), i32.const(1))),
     dispatch,
   ];
   const body: Code = [
     local.set(target, i64.load(ctx, CONTEXT.rip)),
     local.set(stepAt, select(local.get(steps), local.get(target), i64.const(-1))),
+    splitBudget,
+    tookOver(local.get(target)),
     block(leave, [
       block(fault, [loop(lookup, [findRecord, loop(next, step)])]),
       uncount,
@@ -233,6 +266,7 @@ function interpretFunction(hot: readonly HotHandler[]): FunctionCode {
       local.set(status, i32.const(EXIT.fault)),
     ]),
     i32.store(ctx, rec, CONTEXT.exitRecord),
+    joinBudget,
     i32.store(ctx, local.get(remaining), CONTEXT.remaining),
     ret(local.get(status)),
     0x00, // unreachable

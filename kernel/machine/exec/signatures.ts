@@ -5,8 +5,11 @@ import type { Signature } from './wasm.ts';
 
 /** Handlers: context, record → EXIT. */
 export const HANDLER_SIGNATURE: Signature = { parameters: ['i32', 'i32'], results: ['i32'] };
-/** Compiled regions: context, address of the entry's page, remaining instructions, depth of calls → EXIT. */
-export const REGION_SIGNATURE: Signature = { parameters: ['i32', 'i64', 'i32', 'i32'], results: ['i32'] };
+/** Compiled regions: context, base (address of the region's page), remaining instructions, depth of calls, number of the entry → EXIT. */
+export const REGION_SIGNATURE: Signature = {
+  parameters: ['i32', 'i64', 'i32', 'i32', 'i32'],
+  results: ['i32'],
+};
 
 /** Handlers come first, then compiled regions by the number of their entry cell. */
 export const FIRST_ENTRY = 32_768;
