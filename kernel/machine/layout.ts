@@ -122,6 +122,7 @@ export const COMPILED = {
   sampleLeft: 0x1410, // u32: instructions to interpret until the next sample
   from: 0x1418, // u64: address at which the interpreter took over last
   fromLeft: 0x1420, // u32: what was left of the budget then
+  generation: 0x1424, // u32: what the jump cache must be of; grows with every change of translations or compiled code
   slots: 0x8000,
   readTable: 0xe000,
   writeTable: 0xf000,
@@ -144,6 +145,21 @@ export const EXTENT = {
 
 /** u32 at a fixed place: counts how often compiled code was dropped. */
 export const CODE_DROPPED = 16;
+
+/**
+ * The jump cache of a CPU: where compiled code begins, by its virtual address, in one cache line instead of the way over
+ * TLB, code slot, record and cell. Entries of an earlier generation do not count.
+ */
+export const JUMP_BASE = 0x4c0_0000;
+export const JUMP_ENTRIES = 4096;
+export const JUMP_BYTES = 32;
+export const JUMP = {
+  address: 0, // u64
+  base: 8, // u64: parameters of the region's function
+  generation: 16, // u32
+  function: 20, // u32: index in the function table
+  number: 24, // u32
+} as const;
 
 /** Cells of compiled entries. A record whose handler is ENTRY_HANDLER + n begins the region of cell n. */
 export const ENTRY_HANDLER = 4096;

@@ -14,7 +14,7 @@ import type { Linker } from './exec/handlers.ts';
 import { finishHandlers, requestHandler } from './exec/handlers.ts';
 import { FIRST_ENTRY, TABLE_SIZE } from './exec/signatures.ts';
 import type { Compiler, CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
-import { clearExtents, compileMet, dropAllRegions, forgetEntries, markHead, newCompiler, takeSample } from './compile/compiler.ts'; // prettier-ignore
+import { clearExtents, clearJumps, compileMet, dropAllRegions, forgetEntries, markHead, newCompiler, takeSample } from './compile/compiler.ts'; // prettier-ignore
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
@@ -193,11 +193,13 @@ export function setPageTable(machine: Machine, cpu: number, rootPhysical: number
 export function flushTlb(machine: Machine, cpu: number): void {
   const first = contextOf(cpu) + CONTEXT.tlbRead;
   machine.bytes.fill(0xff, first, first + 3 * TLB_BYTES);
+  clearJumps(machine.words32, cpu);
   clearExtents(machine.bytes, machine.words32, cpu);
 }
 
 export function invalidatePage(machine: Machine, cpu: number, address: number): void {
   const index = Math.floor(address / 4096) & (TLB_ENTRIES - 1);
+  clearJumps(machine.words32, cpu);
   const first = (contextOf(cpu) + CONTEXT.tlbRead + index * 16) >> 2;
   for (let at = first; at < first + 3 * (TLB_BYTES >> 2); at += TLB_BYTES >> 2) {
     machine.words32[at] = -1;

@@ -136,6 +136,7 @@ function dropRegion(compiler: Compiler, number: number): void {
     if (compiler.notCompiled !== undefined) compiler.linker.table.set(FIRST_ENTRY + entry, compiler.notCompiled);
   }
   compiler.freeTables.push(...region.tables);
+  dropJumps(compiler);
   compiler.statistics.dropped++;
   words32[CODE_DROPPED >> 2] = ((words32[CODE_DROPPED >> 2] ?? 0) + 1) | 0;
 } // prettier-ignore
@@ -145,6 +146,17 @@ export function dropAllRegions(compiler: Compiler): void {
   for (const entries of compiler.entries.values()) compiler.freeEntries.push(...entries);
   compiler.entries.clear();
   compiler.samples.clear();
+}
+
+/** What jump caches hold does not count any more, on all CPUs. */
+function dropJumps(compiler: Compiler): void {
+  for (let cpu = 0; cpu < compiler.cache.cpuCount; cpu++) clearJumps(compiler.cache.words32, cpu);
+}
+
+/** The same on one CPU: after a change of translations of code. */
+export function clearJumps(words32: Int32Array, cpu: number): void {
+  const at = (CPU_BASE + cpu * CPU_STRIDE + COMPILED.generation) >> 2;
+  words32[at] = ((words32[at] ?? 0) + 1) | 0;
 }
 
 /** Empties a CPU's extents: after any change of its translations. */
@@ -369,6 +381,7 @@ function compileAt(compiler: Compiler, address: bigint, { page, find }: Place): 
     compiler.owners.set(cell, number);
     cells.push(cell);
   }
+  dropJumps(compiler);
   const slots = [...new Set([...pages.values()].map(({ slot }) => slot))];
   compiler.regions.set(number, { slots, entries: cells, tables });
   for (const slot of slots) {

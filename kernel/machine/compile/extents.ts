@@ -16,7 +16,7 @@ import { functionOf } from '../mmu/walk.ts';
 import { storeFlagsBody } from './flags.ts';
 import { REGION_SIGNATURE } from '../exec/signatures.ts';
 
-const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, ENTRY_HANDLER, EXTENT_TABLE, FRAME_CODE_BASE, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
+const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, CPU_BASE, CPU_STRIDE, ENTRY_HANDLER, EXTENT_TABLE, FRAME_CODE_BASE, JUMP, JUMP_BASE, JUMP_BYTES, JUMP_ENTRIES, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
 const FRAME_BITS = 0x000f_ffff_ffff_f000n;
 const RESERVED_BITS = 0x000f_ff00_0000_0000n;
 const NO_EXECUTE = 1n << 63n;
@@ -181,6 +181,15 @@ function emitCodePage(): FunctionCode {
   });
 }
 
+/** i32: the jump cache's entry for an address. */
+function jumpEntry(context: Code, address: Code): Code {
+  const hash = i32.wrap_i64(i64.xor(address, i64.shr_u(address, i64.const(12))));
+  // One after the other, as the contexts are
+  const scale = (JUMP_ENTRIES * JUMP_BYTES) / CPU_STRIDE;
+  const first = i32.add(i32.mul(context, i32.const(scale)), i32.const(JUMP_BASE - CPU_BASE * scale));
+  return i32.add(first, i32.mul(i32.and(hash, i32.const(JUMP_ENTRIES - 1)), i32.const(JUMP_BYTES)));
+}
+
 /** enterAt(context, address, remaining, depth): runs compiled code there, if there is some; else says EXIT.jump. */
 function emitEnterAt(firstEntry: number): FunctionCode {
   return functionOf(
@@ -189,26 +198,40 @@ function emitEnterAt(firstEntry: number): FunctionCode {
     'i32',
     (b, context, address, remaining, depth) => {
       const none = ret(i32.const(EXIT.jump));
-      const page = b.let('i64', i64.and(address, i64.const(-4096)));
-      const index = i32.and(i32.wrap_i64(i64.shr_u(address, i64.const(12))), i32.const(TLB_ENTRIES - 1));
-      const entry = b.let('i32', i32.add(context, i32.shl(index, i32.const(4))));
-      b.when(i64.ne(i64.load(entry, CONTEXT.tlbExecute), page), () => b.emit(none));
-      const slot = b.let('i32', i32.load(entry, CONTEXT.tlbExecute + 8));
-      const offset = i32.shl(i32.and(i32.wrap_i64(address), i32.const(4095)), i32.const(1));
-      const record = b.let('i32', i32.load16_u(i32.add(slot, offset)));
-      b.when(i32.eqz(record), () => b.emit(none));
-      const at = i32.add(i32.add(slot, i32.const(CODE_INDEX_BYTES)), i32.shl(record, i32.const(5)));
-      const number = b.let('i32', i32.sub(i32.load16_u(at), i32.const(ENTRY_HANDLER)));
-      b.when(i32.lt_s(number, i32.const(0)), () => b.emit(none));
-      const cell = b.let('i32', i32.mul(number, i32.const(ENTRY_BYTES)));
+      const generation = i32.load(context, COMPILED.generation);
+      const jump = b.let('i32', jumpEntry(context, address));
+      const isHit = i32.and(
+        i64.eq(i64.load(jump, JUMP.address), address),
+        i32.eq(i32.load(jump, JUMP.generation), generation),
+      );
+      b.unlikely(i32.eqz(isHit), () => {
+        const page = b.let('i64', i64.and(address, i64.const(-4096)));
+        const index = i32.and(i32.wrap_i64(i64.shr_u(address, i64.const(12))), i32.const(TLB_ENTRIES - 1));
+        const entry = b.let('i32', i32.add(context, i32.shl(index, i32.const(4))));
+        b.when(i64.ne(i64.load(entry, CONTEXT.tlbExecute), page), () => b.emit(none));
+        const slot = b.let('i32', i32.load(entry, CONTEXT.tlbExecute + 8));
+        const offset = i32.shl(i32.and(i32.wrap_i64(address), i32.const(4095)), i32.const(1));
+        const record = b.let('i32', i32.load16_u(i32.add(slot, offset)));
+        b.when(i32.eqz(record), () => b.emit(none));
+        const at = i32.add(i32.add(slot, i32.const(CODE_INDEX_BYTES)), i32.shl(record, i32.const(5)));
+        const number = b.let('i32', i32.sub(i32.load16_u(at), i32.const(ENTRY_HANDLER)));
+        b.when(i32.lt_s(number, i32.const(0)), () => b.emit(none));
+        const cell = b.let('i32', i32.mul(number, i32.const(ENTRY_BYTES)));
+        const base = i64.sub(page, i64.load32_s(cell, ENTRY_BASE + ENTRY.delta));
+        b.emit(i64.store(jump, address, JUMP.address));
+        b.emit(i64.store(jump, base, JUMP.base));
+        b.emit(i32.store(jump, generation, JUMP.generation));
+        b.emit(i32.store(jump, i32.add(number, i32.const(firstEntry)), JUMP.function));
+        b.emit(i32.store(jump, i32.load(cell, ENTRY_BASE + ENTRY.number), JUMP.number));
+      });
       return tailCallIndirect(
         REGION_SIGNATURE,
-        i32.add(number, i32.const(firstEntry)),
+        i32.load(jump, JUMP.function),
         context,
-        i64.sub(page, i64.load32_s(cell, ENTRY_BASE + ENTRY.delta)),
+        i64.load(jump, JUMP.base),
         remaining,
         depth,
-        i32.load(cell, ENTRY_BASE + ENTRY.number),
+        i32.load(jump, JUMP.number),
       );
     },
   );
