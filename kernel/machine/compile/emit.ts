@@ -134,8 +134,13 @@ function meet(unit: Unit, thenCode: Code[], afterThen: PathState, elseCode: Code
   unit.state = merged;
 } // prettier-ignore
 
+const flagHomes = new WeakMap<Unit, FlagHome>();
+
+/** Where flags of the unit are that no instruction of the path has set. */
 export function flagHome(unit: Unit): FlagHome {
-  return {
+  const known = flagHomes.get(unit);
+  if (known !== undefined) return known;
+  const home = {
     emitter: baseEmitter(unit),
     locals: FLAG_LOCALS,
     toContext() {
@@ -144,6 +149,8 @@ export function flagHome(unit: Unit): FlagHome {
       if (unit.state.flags.kind === 'locals') unit.state.flags = { kind: 'context' };
     },
   };
+  flagHomes.set(unit, home);
+  return home;
 }
 
 /** Words as assignments to their locals. */
@@ -249,12 +256,20 @@ function lebOf(value: number): number[] {
 const gprOf = (offset: number): { number: number; high: boolean } => ({ number: offset >> 3, high: (offset & 7) === 1 }); // prettier-ignore
 const xmmOf = (offset: number): number => (offset - CONTEXT.xmm) >> 4;
 
-/** Emits one instruction; `end` of control goes to `control`. */
-export function emitInstruction(unit: Unit, instruction: Instruction, control: Control): void {
-  const { entry, variant, decoded, at, length } = instruction;
-  const operands = place(instruction);
-  const base = baseEmitter(unit);
+/**
+ * What emits instructions of a unit, one after the other; the `end` of control goes to `control`. The vocabulary is made
+ * once, not for each of them: `first` and those that follow only change what it speaks of.
+ */
+export function instructionEmitter(
+  unit: Unit,
+  control: Control,
+  first: Instruction,
+): (next: Instruction) => void {
+  let { entry, variant, decoded, at, length } = first;
+  let operands = place(first);
+  let current = first;
   const home = flagHome(unit);
+  const base = home.emitter;
   const placed = (operand: Operand): Placed =>
     operands.find((known) => known === operand) ?? unsupported('operand');
   const ripAt = (offset: number): Code => {
@@ -364,7 +379,9 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     if (operand.kind === 'memory') return keep(unit, 'i64', loadFrom(accessOf(operand, false), operand.size));
     return unsupported(operand.kind);
   };
-  const size = entry.options.includes('b') ? 1 : (operands[0]?.size ?? variant.operandSize);
+  const sizeNow = (): number =>
+    entry.options.includes('b') ? 1 : (operands[0]?.size ?? variant.operandSize);
+  let size = sizeNow();
 
   const lowF64 = (number: number): Code => {
     const vector = vectorOf(unit, number);
@@ -404,7 +421,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
   };
   const scalarMemory = (operand: Placed): { host: Code; offset: number } => placeOfAccess(unit, accessOf(operand, false)); // prettier-ignore
 
-  const e: InstructionEmitter = {
+  const e: { -readonly [name in keyof InstructionEmitter]: InstructionEmitter[name] } = {
     ...base,
     size,
     repeat: variant.repeat,
@@ -662,8 +679,30 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
       unsupported('exit');
     },
   };
-  if (operands.some((operand) => operand.kind === 'mmx')) unsupported('mmx');
-  // Upper halves and VEX.vvvv have no place here yet
-  if (entry.parsed.vex !== undefined) unsupported('VEX');
-  entry.instruction.emit(e, ...operands);
+  const speakOf = (next: Instruction, its: Placed[]): void => {
+    current = next;
+    operands = its;
+    ({ entry, variant, decoded, at, length } = next);
+    size = sizeNow();
+    e.size = size;
+    e.repeat = variant.repeat;
+    e.address32 = variant.address32;
+    e.encoding = entry.encoding;
+  };
+  const emitNow = (): void => {
+    if (operands.some((operand) => operand.kind === 'mmx')) unsupported('mmx');
+    // Upper halves and VEX.vvvv have no place here yet
+    if (entry.parsed.vex !== undefined) unsupported('VEX');
+    entry.instruction.emit(e, ...operands);
+  };
+  return (next) => {
+    // A branch writes what it leads to before it is done itself
+    const [before, its] = [current, operands];
+    speakOf(next, place(next));
+    try {
+      emitNow();
+    } finally {
+      speakOf(before, its);
+    }
+  };
 }

@@ -37,7 +37,7 @@ import type { FunctionCode } from '../exec/wasm-module.ts';
 import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
 import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
-import { Unsupported, emitInstruction, flagHome, flagSets, storeFlagWords } from './emit.ts';
+import { Unsupported, flagHome, flagSets, instructionEmitter, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
 import { DISPATCHER, flowGraph } from './graph.ts';
 import type { Flags } from './flags.ts';
@@ -85,6 +85,14 @@ interface Work {
   readonly callFlags: Label; // flags are in their locals, as the interpreter has them
   /** Whether the region calls others. */
   calls: boolean;
+  /** The instruction that is being written, and what held in front of it. */
+  at: {
+    readonly instruction: Instruction;
+    readonly flags: Flags;
+    readonly executed: number;
+    step: Code | undefined;
+  };
+  emit: ((instruction: Instruction) => void) | undefined;
   readonly longest: Map<number, number>;
   /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
   readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
@@ -452,12 +460,42 @@ function emitBlock(work: Work, node: FlowNode): void {
   flushPending(unit);
 }
 
+/** The exit in front of the instruction that is being written. */
+function stepCodeOf(work: Work, at = work.at): Code {
+  return (at.step ??= stepExit(work, at.flags, at.executed, at.instruction.at));
+}
+
+function controlOf(work: Work): Control {
+  const { unit, services } = work;
+  const now = (): Instruction => work.at.instruction;
+  const mnemonic = (): string => now().entry.instruction.mnemonic;
+  return {
+    slotFor: services.slotFor,
+    localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
+    stepCode: () => stepCodeOf(work),
+    branchTo(at) {
+      const isCall = mnemonic() === 'call';
+      if (isCall && work.region.blocks.get(unit.block)?.callee !== at)
+        return emitCall(work, addressOf(at), now().at + now().length);
+      goTo(work, at);
+    },
+    jumpTo(address) {
+      // Evaluated now: registers are about to go home, and the expression may read their homes
+      if (mnemonic() === 'call')
+        return emitCall(work, evaluate(unit, 'i64', address), now().at + now().length);
+      if (mnemonic() === 'ret') return emitReturn(work, evaluate(unit, 'i64', address));
+      emitSwitch(work, address, work.region.blocks.get(unit.block)?.cases ?? []);
+    },
+  };
+}
+
 function emitOne(work: Work, instruction: Instruction): void {
   const { unit } = work;
   const { flags, executed } = unit.state;
   const flow = flowOf(instruction);
-  let cached: Code | undefined;
-  const stepCode = (): Code => (cached ??= stepExit(work, flags, executed, instruction.at));
+  const outer = work.at;
+  const here = { instruction, flags, executed, step: undefined };
+  const stepCode = (): Code => stepCodeOf(work, here);
   if (flow === 'leaves') {
     emit(unit, stepCode());
     unit.state.ended = true;
@@ -469,33 +507,18 @@ function emitOne(work: Work, instruction: Instruction): void {
     unit.state.ended = true;
     return;
   }
-  const back = instruction.at + instruction.length;
-  const control: Control = {
-    slotFor: work.services.slotFor,
-    localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
-    stepCode,
-    branchTo(at) {
-      if (flow === 'call' && work.region.blocks.get(unit.block)?.callee !== at)
-        emitCall(work, addressOf(at), back);
-      else goTo(work, at);
-    },
-    jumpTo(address) {
-      // Evaluated now: registers are about to go home, and the expression may read their homes
-      if (instruction.entry.instruction.mnemonic === 'call')
-        return emitCall(work, evaluate(unit, 'i64', address), back);
-      if (instruction.entry.instruction.mnemonic === 'ret')
-        return emitReturn(work, evaluate(unit, 'i64', address));
-      emitSwitch(work, address, work.region.blocks.get(unit.block)?.cases ?? []);
-    },
-  };
   const { statements, nesting } = unit;
   const pending = unit.pending.length;
   const length = statements.length;
   unit.state.executed++;
+  work.at = here;
   try {
-    emitInstruction(unit, instruction, control);
+    work.emit ??= instructionEmitter(unit, controlOf(work), instruction);
+    work.emit(instruction);
+    work.at = outer;
     if (!unit.state.ended) settle(unit);
   } catch (error) {
+    work.at = outer;
     if (!(error instanceof Unsupported)) throw error;
     unit.statements = statements;
     statements.length = length;
@@ -569,6 +592,8 @@ export interface CompiledRegion {
 
 export function compileRegion(region: Region, name: string, services: Services): CompiledRegion {
   const { graph, entries } = flowGraph(region);
+  const first = region.blocks.get(region.entry)?.instructions[0];
+  if (first === undefined) throw new Error('invariant broken: the entry is a block');
   const unit = newUnit(vectorHomesOf(region));
   const work: Work = {
     region,
@@ -585,6 +610,8 @@ export function compileRegion(region: Region, name: string, services: Services):
     call: label('call'),
     callFlags: label('call with flags'),
     calls: false,
+    at: { instruction: first, flags: { kind: 'locals' }, executed: 0, step: undefined },
+    emit: undefined,
     longest: new Map(),
     loopSlots: new Map(),
     stores: [],

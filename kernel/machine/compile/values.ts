@@ -30,6 +30,8 @@ const isArray = (code: Code): code is readonly Code[] => Array.isArray(code);
 
 function signedOfLeb(bytes: Code | undefined): bigint | undefined {
   if (bytes === undefined || !isArray(bytes)) return undefined;
+  const [first] = bytes;
+  if (typeof first === 'number' && first < 128) return BigInt(first < 64 ? first : first - 128);
   let value = 0n;
   let shift = 0n;
   for (const byte of bytes) {

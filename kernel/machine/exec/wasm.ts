@@ -40,30 +40,46 @@ export interface Signature {
 }
 export type Code = number | readonly Code[] | Scope | Jump | JumpTable | Call | Signature;
 
-export function unsignedLeb(value: number): number[] {
+/** Small numbers as LEB128, which most are: made once. */
+const UNSIGNED: readonly (readonly number[])[] = Array.from({ length: 128 }, (_unused, i) => [i]);
+const SIGNED: readonly (readonly number[])[] = Array.from({ length: 128 }, (_unused, i) => [(i - 64) & 127]);
+
+export function unsignedLeb(value: number): readonly number[] {
+  const known = UNSIGNED[value];
+  if (known !== undefined) return known;
   const bytes: number[] = [];
   let rest = value;
-  for (;;) {
-    const low = rest % 128;
-    rest = Math.floor(rest / 128);
-    if (rest === 0) return [...bytes, low];
-    bytes.push(low | 128);
-  }
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  bytes.push(rest);
+  return bytes;
 }
 
-export function signedLeb(value: bigint): number[] {
+export function signedLeb(value: bigint): readonly number[] {
   const bytes: number[] = [];
   let rest = value;
   for (;;) {
     const low = Number(rest & 127n);
     rest >>= 7n;
-    if ((rest === 0n && low < 64) || (rest === -1n && low >= 64)) return [...bytes, low];
+    if ((rest === 0n && low < 64) || (rest === -1n && low >= 64)) {
+      bytes.push(low);
+      return bytes;
+    }
     bytes.push(low | 128);
   }
 }
 
-function smallLeb(value: number): number[] {
-  return value >= -64 && value < 64 ? [value & 127] : signedLeb(BigInt(value));
+function smallLeb(value: number): readonly number[] {
+  const known = SIGNED[value + 64];
+  if (known !== undefined) return known;
+  if (value !== (value | 0)) return signedLeb(BigInt(value));
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>= 7) {
+    if (rest >= -64 && rest < 64) {
+      bytes.push(rest & 127);
+      return bytes;
+    }
+    bytes.push((rest & 127) | 128);
+  }
 }
 
 const unary = (opcode: number) => (a: Code): Code => [a, opcode]; // prettier-ignore
