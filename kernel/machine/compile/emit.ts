@@ -32,7 +32,7 @@ import type { Instruction } from './region.ts';
 import type { Assignment, PathState, Unit, Vector } from './unit.ts';
 import { CHEAP_FLAG, FLAG_LOCALS, LOCAL, allocate, collect, context, copyState, emit, freshValue, keep, readGpr, setTogether, setVector, valueOf, vectorOf, wholeVector, writeGpr, zeroExtended } from './unit.ts'; // prettier-ignore
 import type { Value } from './values.ts';
-import { ROOT, constantOf, fold } from './values.ts';
+import { ROOT, constantOf, fold, notesFor } from './values.ts';
 
 export class Unsupported extends Error {}
 function unsupported(what: string): never {
@@ -274,8 +274,7 @@ export function instructionEmitter(
     operands.find((known) => known === operand) ?? unsupported('operand');
   const ripAt = (offset: number): Code => {
     const code = keep(unit, 'i64', i64.add(local.get(LOCAL.base), i64.const(offset)));
-    if (typeof code === 'object')
-      unit.values.known.set(code, { code, bits: 64, root: ROOT.page, offset, home: -1 });
+    notesFor(unit.values, code).value = { code, bits: 64, root: ROOT.page, offset, home: -1 };
     return code;
   };
   const registerValue = (offset: number): Value => {
@@ -323,7 +322,7 @@ export function instructionEmitter(
       unit.pairs.set(name, { root, offset });
       return code;
     }
-    unit.values.known.set(code, { code, bits: 64, root: known.root, offset: known.offset, home: -1 });
+    notesFor(unit.values, code).value = { code, bits: 64, root: known.root, offset: known.offset, home: -1 };
     return code;
   };
   const linearOf = (operand: Placed): Value => {

@@ -12,7 +12,7 @@ import { f32x4, f64x2, v128 } from '../exec/wasm-simd.ts';
 import type { FlagWords, Flags } from './flags.ts';
 import type { Group } from './memory.ts';
 import type { Value, Values } from './values.ts';
-import { bitsOf, constantOf, fold, newValues, placeOf } from './values.ts';
+import { bitsOf, constantOf, fold, knownOf, newValues, notesFor, notesOf, placeOf } from './values.ts';
 
 /** Parameters of a compiled function, then locals that every one has. */
 export const LOCAL = {
@@ -82,12 +82,8 @@ export interface Unit {
   readonly scalars: WeakMap<object, Vector>;
   /** Where sums of base and index lie, by their parts. */
   readonly pairs: Map<string, { readonly root: number; readonly offset: number }>;
-  /** General registers whose homes an expression reads, as bits. */
-  readonly mentions: WeakMap<object, number>;
   /** What reads the home of a vector register. */
   readonly vectorHomeCodes: ReadonlySet<Code>;
-  /** Operations of expressions that are values. */
-  readonly costs: WeakMap<object, number>;
   /** How deep in conditional parts of one instruction. */
   nesting: number;
   /** Written at the end of the block: checks whose range is known only then. */
@@ -143,8 +139,6 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     usesFs: false,
     scalars: new WeakMap(),
     pairs: new Map(),
-    costs: new WeakMap(),
-    mentions: new WeakMap(),
     vectorHomeCodes: new Set(
       homeVectors.flatMap(({ whole, low, low32, rest }) =>
         [whole, low, low32, rest].filter((code) => code !== undefined),
@@ -161,7 +155,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
 
 export function freshValue(values: Values, code: Code, bits: number, home = -1): Value {
   const value = { code, bits, root: values.nextRoot++, offset: 0, home };
-  if (typeof code === 'object') values.known.set(code, value);
+  notesFor(values, code).value = value;
   return value;
 }
 
@@ -216,7 +210,7 @@ export function collect(unit: Unit, fill: () => void): Code[] {
 }
 
 const isPlain = (unit: Unit, code: Code): boolean =>
-  constantOf(code) !== undefined || (typeof code === 'object' && unit.values.known.has(code));
+  constantOf(code) !== undefined || knownOf(unit.values, code) !== undefined;
 
 /** Operations that an expression may have and still be written out wherever it is used. */
 const CHEAP = 3;
@@ -230,9 +224,9 @@ export const CHEAP_FLAG = 24;
 function costOf(unit: Unit, code: Code, limit: number): number {
   if (!Array.isArray(code)) return Infinity;
   const known: readonly Code[] = code;
-  const cost = unit.costs.get(known);
+  const cost = notesOf(unit.values, known)?.cost;
   if (cost !== undefined) return cost;
-  if (constantOf(known) !== undefined || unit.values.known.has(known)) return 0;
+  if (constantOf(known) !== undefined || knownOf(unit.values, known) !== undefined) return 0;
   const opcode = known[known.length - 1];
   if (typeof opcode !== 'number' || known.length < 2 || known.length > 3) return Infinity;
   if (constantOf(fold(known)) !== undefined) return 0;
@@ -255,11 +249,12 @@ export function keep(unit: Unit, type: Type, code: Code, limit = CHEAP): Code {
   if ((type === 'i64' || type === 'i32') && typeof folded === 'object') {
     const cost = costOf(unit, folded, limit);
     if (cost <= limit) {
-      unit.costs.set(folded, cost);
+      const notes = notesFor(unit.values, folded);
+      notes.cost = cost;
       const bits = type === 'i64' ? bitsOf(unit.values, folded) : 64;
       const place = type === 'i64' ? placeOf(unit.values, folded) : undefined;
       const at = place ?? { root: unit.values.nextRoot++, offset: 0 };
-      unit.values.known.set(folded, { code: folded, bits, root: at.root, offset: at.offset, home: -1 });
+      notes.value = { code: folded, bits, root: at.root, offset: at.offset, home: -1 };
       return folded;
     }
   }
@@ -275,15 +270,21 @@ export function evaluate(unit: Unit, type: Type, code: Code): Code {
   const bits = type === 'i64' ? bitsOf(unit.values, folded) : 64;
   const place = type === 'i64' ? placeOf(unit.values, folded) : undefined;
   if (place === undefined) freshValue(unit.values, result, bits);
-  else if (typeof result === 'object')
-    unit.values.known.set(result, { code: result, bits, root: place.root, offset: place.offset, home: -1 });
+  else
+    notesFor(unit.values, result).value = {
+      code: result,
+      bits,
+      root: place.root,
+      offset: place.offset,
+      home: -1,
+    };
   return result;
 }
 
 /** An i64 as a value. */
 export function valueOf(unit: Unit, code: Code): Value {
   const kept = keep(unit, 'i64', code);
-  const known = typeof kept === 'object' ? unit.values.known.get(kept) : undefined;
+  const known = knownOf(unit.values, kept);
   if (known !== undefined) return known;
   const place = placeOf(unit.values, kept);
   const bits = bitsOf(unit.values, kept);
@@ -405,11 +406,11 @@ function homesIn(unit: Unit, code: Code): number {
   if (index >= 0) return index >= LOCAL.gpr && index < LOCAL.gpr + 16 ? 1 << (index - LOCAL.gpr) : 0;
   const opcode = code[0];
   if (typeof opcode === 'number') return 0; // a constant
-  const known = unit.mentions.get(code);
+  const known = notesOf(unit.values, code)?.homes;
   if (known !== undefined) return known;
   let bits = 0;
   for (const part of code) if (typeof part !== 'number') bits |= homesIn(unit, part);
-  unit.mentions.set(code, bits);
+  notesFor(unit.values, code).homes = bits;
   return bits;
 }
 
@@ -470,7 +471,7 @@ export function settle(unit: Unit): void {
     const code = isFixed ? value.code : local.get(LOCAL.gpr + i);
     const settled = { code, bits, root, offset, home: i };
     gpr[i] = settled;
-    if (!isFixed && typeof code === 'object') unit.values.known.set(code, settled);
+    if (!isFixed) notesFor(unit.values, code).value = settled;
   }
   for (let i = 0; i < 16; i++) {
     const vector = xmm[i];

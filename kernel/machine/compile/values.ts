@@ -21,10 +21,45 @@ export const ROOT = { zero: 0, page: 1 } as const;
 const FIRST_ROOT = 2;
 
 export interface Values {
-  readonly known: WeakMap<object, Value>;
   nextRoot: number;
 }
-export const newValues = (): Values => ({ known: new WeakMap(), nextRoot: FIRST_ROOT });
+export const newValues = (): Values => ({ nextRoot: FIRST_ROOT });
+
+/**
+ * What is known of a piece of code, kept on the code itself, as looking it up happens all the time: in a WeakMap, hashing and
+ * the garbage collector took a third of all compile time. `owner` is of the region: code may be shared between regions.
+ */
+interface Notes {
+  readonly owner: Values;
+  value: Value | undefined;
+  /** Operations, if it is a value that is written out at each use. */
+  cost: number | undefined;
+  /** General registers whose home locals it reads, as bits. */
+  homes: number | undefined;
+}
+interface Noted extends ReadonlyArray<Code> {
+  notes?: Notes;
+}
+const isNoted = (code: Code): code is Noted => Array.isArray(code);
+
+/** The notes of a piece of code that is no symbolic node; undefined when there are none. */
+export function notesOf(owner: Values, code: Code): Notes | undefined {
+  if (!isNoted(code)) return undefined;
+  const { notes } = code;
+  return notes?.owner === owner ? notes : undefined;
+}
+
+/** The same; makes them. */
+export function notesFor(owner: Values, code: Code): Notes {
+  const known = notesOf(owner, code);
+  if (known !== undefined) return known;
+  const notes: Notes = { owner, value: undefined, cost: undefined, homes: undefined };
+  if (isNoted(code)) code.notes = notes;
+  return notes;
+}
+
+/** What an expression is known to be. */
+export const knownOf = (values: Values, code: Code): Value | undefined => notesOf(values, code)?.value;
 
 const isArray = (code: Code): code is readonly Code[] => Array.isArray(code);
 
@@ -109,7 +144,7 @@ const bitLength = (value: bigint): number => (value < 0n ? 64 : value.toString(2
 /** How many low bits an expression may have set, as far as its last operation tells. */
 export function bitsOf(values: Values, code: Code): number {
   if (!isArray(code)) return 64;
-  const known = values.known.get(code);
+  const known = knownOf(values, code);
   if (known !== undefined) return known.bits;
   const constant = constantOf(code);
   if (constant !== undefined) return bitLength(constant);
@@ -141,7 +176,7 @@ function bitsOfNarrow(code: Code | undefined): number {
 /** Where a value lies: its root and offset, numbers below 2^31 apart. */
 export function placeOf(values: Values, code: Code): { root: number; offset: number } | undefined {
   if (!isArray(code)) return undefined;
-  const known = values.known.get(code);
+  const known = knownOf(values, code);
   if (known !== undefined) return known;
   const constant = constantOf(code);
   if (constant !== undefined && constant > -(2n ** 31n) && constant < 2n ** 31n)
