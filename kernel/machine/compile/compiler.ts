@@ -11,7 +11,7 @@ import * as layout from '../layout.ts';
 import { CODE_DROPPED, COMPILED, CONTEXT, ENTRY, HEAD_FLAG, RECORD, SLOT } from '../layout.ts';
 import type { Services } from './function.ts';
 import { compileRegion } from './function.ts';
-import type { Instruction, RegionPage } from './region.ts';
+import type { Instruction, Region, RegionPage } from './region.ts';
 import { discoverRegion, hostOfFrame, isHead } from './region.ts';
 
 const { CASE_BASE, CASE_BYTES, CASE_TABLES, CODE_INDEX_BYTES, CPU_BASE, CPU_STRIDE, ENTRIES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_BYTES, LOG_ENTRIES, PAGE_BYTES, READ_SLOTS, RECORD_BYTES, TLB_ENTRIES, WRITE_SLOTS } = layout; // prettier-ignore
@@ -43,6 +43,17 @@ interface CompiledCode {
   readonly entries: readonly number[];
   /** Tables for computed jumps. */
   readonly tables: readonly number[];
+  /** Code slot and offset where it was begun. */
+  readonly slot: number;
+  readonly offset: number;
+  /** How often it was made anew, larger. */
+  readonly growth: number;
+}
+
+/** A place to which a region goes by a branch, as seen from the region's page. */
+interface Exit {
+  readonly region: number;
+  readonly at: number;
 }
 
 export interface Compiler {
@@ -60,6 +71,8 @@ export interface Compiler {
   readonly dependants: Map<number, Set<number>>;
   /** The region to which an entry cell leads. */
   readonly owners: Map<number, number>;
+  /** Branches out of regions, by the code slot's address and offset of their targets. */
+  readonly exits: Map<number, Exit>;
   /** Free tables for computed jumps. */
   readonly freeTables: number[];
   /** How often code was met, by its place. */
@@ -83,6 +96,10 @@ const PLACE_SHIFT = 8;
 const PERIOD_OFF = 100_000;
 /** Cells that a region may need: one for every block. */
 const ENTRIES_OF_REGION = 512;
+/** A region is made anew so often at most. */
+const GROWTH_MAX = 4;
+/** Branches out of regions that are remembered. */
+const EXITS_MAX = 100_000;
 /** Places of which samples are counted. */
 const SAMPLES_MAX = 10_000;
 
@@ -97,6 +114,7 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
     regions: new Map(),
     dependants: new Map(),
     owners: new Map(),
+    exits: new Map(),
     freeTables: Array.from({ length: CASE_TABLES }, (_unused, i) => CASE_BASE + i * CASE_BYTES),
     samples: new Map(),
     jitter: 1,
@@ -145,6 +163,7 @@ export function dropAllRegions(compiler: Compiler): void {
   for (const number of [...compiler.regions.keys()]) dropRegion(compiler, number);
   for (const entries of compiler.entries.values()) compiler.freeEntries.push(...entries);
   compiler.entries.clear();
+  compiler.exits.clear();
   compiler.samples.clear();
 }
 
@@ -307,7 +326,7 @@ export function takeSample(compiler: Compiler, context: number, isOn: boolean): 
   if (samples.size > SAMPLES_MAX) samples.clear();
   if (count < Math.min(settings.threshold, SAMPLES)) return;
   samples.delete(name);
-  compileAt(compiler, address, place);
+  compileAt(compiler, context, address, place);
 } // prettier-ignore
 
 /** Compiles what RIP stands before, unless it is compiled: where everything is. */
@@ -317,7 +336,7 @@ export function compileMet(compiler: Compiler, context: number): void {
   if (place === undefined) return;
   const head = headAddress(compiler, place, address);
   const start = placeAt(compiler, context, head);
-  if (start !== undefined && isFresh(compiler, start.record)) compileAt(compiler, head, start);
+  if (start !== undefined && isFresh(compiler, start.record)) compileAt(compiler, context, head, start);
 }
 
 /** An instruction, not one of the loop's own handlers, where no compiled code begins. */
@@ -344,17 +363,31 @@ function cellOf(compiler: Compiler, record: number, slot: number, cold: number):
   return entry;
 }
 
-function compileAt(compiler: Compiler, address: bigint, { page, find }: Place): void {
+/** The region from which a branch leads to the place, begun anew where it was begun, if that includes the place now. */
+function grown(compiler: Compiler, context: number, address: bigint, { page }: Place): { region: Region; page: RegionPage; old: number; growth: number } | undefined {
+  const exit = compiler.exits.get(page.slot + Number(address & 4095n));
+  const old = exit === undefined ? undefined : compiler.regions.get(exit.region);
+  if (exit === undefined || old === undefined || old.growth >= GROWTH_MAX) return undefined;
+  const base = BigInt.asIntN(64, address - BigInt(exit.at));
+  const start = placeAt(compiler, context, base + BigInt(old.offset));
+  if (start?.page.slot !== old.slot) return undefined;
+  const region = discoverRegion(compiler.cache, old.offset, start.find);
+  return region?.blocks.has(exit.at) === true ? { region, page: start.page, old: exit.region, growth: old.growth + 1 } : undefined;
+} // prettier-ignore
+
+function compileAt(compiler: Compiler, context: number, address: bigint, place: Place): void {
   const { cache, linker, settings, statistics } = compiler;
   const { words16, words32 } = cache;
   if (compiler.regions.size >= REGIONS_MAX || compiler.freeEntries.length < ENTRIES_OF_REGION) dropAllRegions(compiler);
   const began = settings.now?.() ?? 0;
-  const region = discoverRegion(cache, Number(address & 4095n), find);
+  const larger = grown(compiler, context, address, place);
+  const page = larger?.page ?? place.page;
+  const region = larger?.region ?? discoverRegion(cache, Number(address & 4095n), place.find);
   if (region === undefined) return;
   const number = statistics.regions++;
   const name = `r${number}`;
   const tables: number[] = [];
-  const { code, entries } = compileRegion(region, name, servicesFor(compiler, tables));
+  const { code, entries, exits } = compileRegion(region, name, servicesFor(compiler, tables));
   const pages = new Map([[0, page], ...region.pages]);
   const cells: number[] = [];
   const made: [cell: number, number: number, delta: number][] = [];
@@ -383,7 +416,13 @@ function compileAt(compiler: Compiler, address: bigint, { page, find }: Place): 
   }
   dropJumps(compiler);
   const slots = [...new Set([...pages.values()].map(({ slot }) => slot))];
-  compiler.regions.set(number, { slots, entries: cells, tables });
+  compiler.regions.set(number, { slots, entries: cells, tables, slot: page.slot, offset: region.entry, growth: larger?.growth ?? 0 });
+  if (larger !== undefined) dropRegion(compiler, larger.old);
+  for (const at of exits) {
+    const on = pages.get(Math.floor(at / PAGE_BYTES) * PAGE_BYTES);
+    if (on !== undefined) compiler.exits.set(on.slot + at - on.delta, { region: number, at });
+  }
+  if (compiler.exits.size > EXITS_MAX) compiler.exits.clear();
   for (const slot of slots) {
     const known = compiler.dependants.get(slot);
     if (known === undefined) compiler.dependants.set(slot, new Set([number]));

@@ -78,6 +78,8 @@ interface Work {
   readonly leaveBare: Label;
   readonly leaveFlags: Label;
   readonly leaveRaw: Label;
+  readonly stepBare: Label; // the same for exits in front of an instruction, by their numbers
+  readonly stepRaw: Label;
   /** Numbers of the entries by their blocks. */
   readonly entries: ReadonlyMap<number, number>;
   readonly dispatch: Label;
@@ -85,6 +87,12 @@ interface Work {
   readonly callFlags: Label; // flags are in their locals, as the interpreter has them
   /** Whether the region calls others. */
   calls: boolean;
+  /** Whether flags are wanted in their locals from the start. */
+  loadsFlags: boolean;
+  /** Whether it must know that code was dropped since it began. */
+  watchesDrops: boolean;
+  /** Places outside to which it goes. */
+  readonly exits: Set<number>;
   /** The instruction that is being written, and what held in front of it. */
   at: {
     readonly instruction: Instruction;
@@ -147,10 +155,36 @@ function exitCode(work: Work, state: PathState, status: number, rip: Code): Code
   return leaveWith(work, copyState(state), () => homeward(work.unit), status, rip);
 }
 
-/** The exit in front of an instruction, where every register is at home. */
+/** Where a step exit is, in one number: its distance from the base, with what was executed in the lowest bits. */
+const STEP_BITS = 10;
+const stepNumber = (at: number, executed: number): number => at * (1 << STEP_BITS) + executed;
+
+/**
+ * The exit in front of an instruction, where every register is at home. There are as many of them as accesses to memory:
+ * they are short, what they have in common is behind `leaveStep`.
+ */
 function stepExit(work: Work, flags: Flags, executed: number, at: number): Code {
-  const state = { ...work.unit.state, flags, executed };
-  return leaveWith(work, state, () => [], EXIT.step, addressOf(at));
+  const { unit } = work;
+  const before = unit.state;
+  unit.state = { ...before, flags };
+  const code = collect(unit, () => {
+    const words = flags.kind === 'context' || flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
+    emit(unit, setTogether([...flagSets(words), [LOCAL.status, i32.const(stepNumber(at, executed))]]));
+    emit(unit, br(flags.kind === 'context' ? work.stepBare : work.stepRaw));
+  });
+  unit.state = before;
+  return code;
+}
+
+/** From the number of a step exit: where, and the count. */
+function stepCode(): Code {
+  const number = local.get(LOCAL.status);
+  const distance = i64.extend_i32_s(i32.shr_s(number, i32.const(STEP_BITS)));
+  return [
+    local.set(LOCAL.exitAt, i64.add(local.get(LOCAL.base), distance)),
+    local.set(LOCAL.remaining, i32.sub(remainingLocal, i32.and(number, i32.const((1 << STEP_BITS) - 1)))),
+    local.set(LOCAL.status, i32.const(EXIT.step)),
+  ];
 }
 
 function leaveWith(work: Work, state: PathState, registers: () => readonly Assignment[], status: number, rip: Code): Code {
@@ -190,7 +224,10 @@ function flushPending(unit: Unit): void {
 }
 
 /** Code was dropped since the region began, perhaps its own. */
-const wasDropped = i32.ne(i32.load(i32.const(0), CODE_DROPPED), local.get(LOCAL.drops));
+function wasDropped(work: Work): Code {
+  work.watchesDrops = true;
+  return i32.ne(i32.load(i32.const(0), CODE_DROPPED), local.get(LOCAL.drops));
+}
 
 /** The interpreter's handler executes the instruction: registers go to the context and come back. */
 function emitCallout(work: Work, instruction: Instruction): void {
@@ -216,7 +253,7 @@ function emitCallout(work: Work, instruction: Instruction): void {
   unit.state = home;
   // All the way out: a caller may be among what was dropped
   const behind = instruction.at + instruction.length;
-  emit(unit, unlikely(wasDropped, exitCode(work, home, EXIT.step, addressOf(behind))));
+  emit(unit, unlikely(wasDropped(work), exitCode(work, home, EXIT.step, addressOf(behind))));
 } // prettier-ignore
 
 /** Registers and flags to the context, from where others take them. */
@@ -287,7 +324,7 @@ function callCode(work: Work, reloading: Label): Code {
     unlikely(i32.ge_u(local.get(LOCAL.depth), i32.const(DEPTH_MAX)), ret(i32.const(EXIT.jump))),
     local.set(LOCAL.status, call('enterAt', context, target, remainingLocal, deeper)),
     when(i32.eqz(returned), interpreted),
-    unlikely(wasDropped, ret(i32.const(EXIT.step))),
+    unlikely(wasDropped(work), ret(i32.const(EXIT.step))),
     local.set(LOCAL.remaining, i32.load(context, CONTEXT.remaining)),
     br(reloading),
   ];
@@ -350,6 +387,7 @@ function goTo(work: Work, to: number): void {
     goHome(work, [[LOCAL.entry, i32.const(entry)]]);
     emit(unit, br(work.dispatch));
   } else if (target === undefined || node === undefined) {
+    work.exits.add(to);
     emit(unit, exitCode(work, unit.state, EXIT.jump, addressOf(to)));
   } else if (target.order <= node.order || target.isMerge) {
     goHome(work);
@@ -399,6 +437,7 @@ function emitTree(work: Work, node: FlowNode): void {
   const { unit } = work;
   const isDispatcher = node.at === DISPATCHER;
   if (node.isLoopHeader && !isDispatcher) {
+    work.loadsFlags = true;
     goHome(work);
     unit.state = homeState(unit, { kind: 'locals' });
     work.loops.set(node.at, label('loop'));
@@ -422,7 +461,9 @@ function emitTree(work: Work, node: FlowNode): void {
     const at = labelOf(work, merge.at);
     const tree = collect(unit, () =>
       withinPath(unit, () => {
-        unit.state = homeState(unit, { kind: 'locals' });
+        // Flags that nobody has touched yet stay in the context
+        if (!merge.isOnlyEntered) work.loadsFlags = true;
+        unit.state = homeState(unit, { kind: merge.isOnlyEntered ? 'context' : 'locals' });
         emitTree(work, merge);
       }),
     );
@@ -588,6 +629,8 @@ export interface CompiledRegion {
   readonly code: FunctionCode;
   /** Where control may come in, by the number of the entry. */
   readonly entries: readonly number[];
+  /** Code outside to which it goes by branches. */
+  readonly exits: Iterable<number>;
 }
 
 export function compileRegion(region: Region, name: string, services: Services): CompiledRegion {
@@ -605,11 +648,16 @@ export function compileRegion(region: Region, name: string, services: Services):
     leaveBare: label('leave'),
     leaveFlags: label('leave with flags'),
     leaveRaw: label('leave with raw flags'),
+    stepBare: label('step'),
+    stepRaw: label('step with raw flags'),
     entries: new Map(entries.map((at, i) => [at, i])),
     dispatch: label('dispatch'),
     call: label('call'),
     callFlags: label('call with flags'),
     calls: false,
+    loadsFlags: false,
+    watchesDrops: false,
+    exits: new Set(),
     at: { instruction: first, flags: { kind: 'locals' }, executed: 0, step: undefined },
     emit: undefined,
     longest: new Map(),
@@ -626,27 +674,35 @@ export function compileRegion(region: Region, name: string, services: Services):
   work.stores.push(atEnd);
   const prologue: Code[] = [];
   if (region.pages.size > 1) for (const page of region.pages.values()) prologue.push(pageCheck(page));
-  prologue.push(local.set(LOCAL.drops, i32.load(i32.const(0), CODE_DROPPED)));
   const reloading = label('reload');
-  const start = [
+  const flagLoads = [
     local.set(LOCAL.flagKind, i32.load(context, CONTEXT.flagKind)),
     local.set(LOCAL.flagA, i64.load(context, CONTEXT.flagA)),
     local.set(LOCAL.flagB, i64.load(context, CONTEXT.flagB)),
     local.set(LOCAL.flagResult, i64.load(context, CONTEXT.flagResult)),
-    reload(work),
   ];
+  const start = [work.loadsFlags ? flagLoads : [], reload(work)];
   const blocks = loop(work.dispatch, [tree, 0x00]);
   const flags = collect(unit, () => storeFlagWords(unit, FLAG_LOCALS));
   const inner = work.calls
     ? [block(work.call, [block(work.callFlags, blocks), flags]), callCode(work, reloading)]
     : blocks;
+  if (work.watchesDrops) prologue.push(local.set(LOCAL.drops, i32.load(i32.const(0), CODE_DROPPED)));
   fillRegisters(work);
   const { exitAt, status, depth } = LOCAL;
   const body: Code = [
     prologue,
     block(work.leaveBare, [
       block(work.leaveFlags, [
-        block(work.leaveRaw, [loop(reloading, [start, inner]), 0x00]),
+        block(work.leaveRaw, [
+          block(work.stepBare, [
+            block(work.stepRaw, [loop(reloading, [start, inner]), 0x00]),
+            stepCode(),
+            br(work.leaveRaw),
+          ]),
+          stepCode(),
+          br(work.leaveBare),
+        ]),
         call('storeFlags', context, ...FLAG_LOCALS),
         br(work.leaveBare),
       ]),
@@ -659,5 +715,9 @@ export function compileRegion(region: Region, name: string, services: Services):
     unlikely(i32.eq(local.get(status), i32.const(EXIT.step)), ret(i32.const(EXIT.step))),
     tailCall('enterAt', context, local.get(exitAt), remainingLocal, local.get(depth)),
   ];
-  return { code: { ...REGION_SIGNATURE, name, locals: unit.types, body, exported: true }, entries };
+  return {
+    code: { ...REGION_SIGNATURE, name, locals: unit.types, body, exported: true },
+    entries,
+    exits: work.exits,
+  };
 }

@@ -16,6 +16,8 @@ export interface FlowNode {
   isLoopHeader: boolean;
   /** Reached by more than one forward edge. */
   isMerge: boolean;
+  /** An entry to which nothing in the region goes. */
+  readonly isOnlyEntered: boolean;
   /** Header of the innermost loop that holds it; undefined outside loops. */
   loop: number | undefined;
 }
@@ -111,6 +113,7 @@ function graphWith(region: Region, entries: readonly number[]): { graph: FlowGra
       children: [],
       isLoopHeader: false,
       isMerge: false,
+      isOnlyEntered: (predecessors[i] ?? []).every((from) => from === 0),
       loop: undefined,
     };
   });
