@@ -46,8 +46,8 @@ export type Tier = 'inline' | 'handler' | 'leaves';
 
 const FAMILIES: readonly (readonly [tier: Tier, families: readonly Family[]])[] = [
   ['inline', [arithmetic, logic, shift, bits, multiply, move, exchange, stack, branch, bmi]],
-  ['inline', [sseMove, sseInteger, sseShuffle, sseFloat, sseConvert, sseRound]],
-  ['handler', [string, sseString, sseState, system, movbe, adx, aes, pclmul, sha]],
+  ['inline', [sseMove, sseInteger, sseShuffle, sseFloat, sseConvert, sseRound, sseString]],
+  ['handler', [string, sseState, system, movbe, adx, aes, pclmul, sha]],
   ['handler', [avx, avxVector, avxMemory, avxCompare, fma, f16c]],
   ['handler', [x87, x87Control, x87Remainder, x87Transcendental, x87Trigonometry]],
 ];
@@ -58,6 +58,8 @@ const EXCEPTIONS: Readonly<Record<string, Tier>> = {
   'lfence/mfence/sfence': 'inline',
   // They work on XMM0 or selectors in the context
   pblendvb: 'handler',
+  pcmpestrm: 'handler',
+  pcmpistrm: 'handler',
   blendvps: 'handler',
   blendvpd: 'handler',
   enter: 'handler',

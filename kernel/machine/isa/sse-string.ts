@@ -11,7 +11,16 @@ import { i16x8, i8x16, v128 } from '../exec/wasm-simd.ts';
 import { CONTEXT } from '../layout.ts';
 import type { Family, Helper, Instruction } from './declare.ts';
 import { instruction } from './declare.ts';
-import { BYTE_NUMBERS, ZERO, bytesDown, immediate, lanes, onlyLow, sourceOf } from './sse-support.ts';
+import {
+  BYTE_NUMBERS,
+  ZERO,
+  bytesDown,
+  immediate,
+  knownImmediate,
+  lanes,
+  onlyLow,
+  sourceOf,
+} from './sse-support.ts';
 
 const hasBit = (imm: Code, bit: number): Code => i32.and(imm, i32.const(1 << bit));
 
@@ -145,6 +154,27 @@ function explicitLength(e: InstructionEmitter, register: number, imm: Code): Cod
   return e.let('i32', select(i64.lt_u(size, i64.extend_i32_u(count)), i32.wrap_i64(size), count));
 }
 
+/**
+ * IntRes2 as a bit mask of `equal each`, what strcmp asks for, with the immediate known while code is emitted: integers
+ * instead of vectors and no call.
+ */
+function equalEach(e: InstructionEmitter, shape: Lanes, a: Code, b: Code, lengthA: Code, lengthB: Code, imm: number): Code {
+  const one = i32.const(1);
+  const all = shape.bytes === 1 ? 0xffff : 0xff;
+  const below = (length: Code): Code => e.let('i32', i32.sub(i32.shl(one, length), one));
+  const [validA, validB] = [below(lengthA), below(lengthB)];
+  const equal = i32.and(shape.vector.bitmask(shape.vector.eq(a, b)), i32.and(validA, validB));
+  const bothEnded = i32.xor(i32.or(validA, validB), i32.const(all));
+  const bits = i32.or(equal, bothEnded);
+  const polarity = (imm >> 4) & 3;
+  if (polarity === 1) return i32.xor(bits, i32.const(all));
+  return polarity === 3 ? i32.xor(bits, validB) : bits;
+} // prettier-ignore
+
+/** The elements before the first zero, for a known shape. */
+const lengthOf = (shape: Lanes, vector: Code): Code =>
+  i32.ctz(i32.or(shape.vector.bitmask(shape.vector.eq(vector, ZERO)), i32.const(1 << (16 / shape.bytes))));
+
 /** IntRes2 as a vector: a bit each, or, expanded, a whole element each. */
 function maskVector(bits: Code, imm: Code): Code {
   const bytes = i8x16.eq(
@@ -177,11 +207,18 @@ function stringCompare(mnemonic: string, opcode: string, explicit: boolean, toIn
       const imm = immediate(e, selection);
       const a = e.read(first);
       const b = e.read(second);
+      const known = knownImmediate(e, selection);
+      const shape = known === undefined ? undefined : (known & 1) === 0 ? BYTES : WORDS;
+      const implicit = (vector: Code): Code => shape === undefined ? e.call('ssePcmpend', e.context, vector, imm) : lengthOf(shape, vector);
       const length = (vector: Code, register: number): Code =>
-        explicit ? explicitLength(e, register, imm) : e.let('i32', e.call('ssePcmpend', e.context, vector, imm));
+        explicit ? explicitLength(e, register, imm) : e.let('i32', implicit(vector));
       const lengthA = length(a, 0);
       const lengthB = length(b, 2);
-      const bits = e.let('i32', e.call('ssePcmpstr', e.context, a, b, lengthA, lengthB, imm));
+      const isEqualEach = known !== undefined && ((known >> 2) & 3) === 2;
+      const result = isEqualEach && shape !== undefined
+        ? equalEach(e, shape, a, b, lengthA, lengthB, known)
+        : e.call('ssePcmpstr', e.context, a, b, lengthA, lengthB, imm);
+      const bits = e.let('i32', result);
       const count = e.let('i32', i32.shr_u(i32.const(16), hasBit(imm, 0)));
       if (toIndex) {
         const least = i32.ctz(i32.or(bits, i32.shl(i32.const(1), count)));
