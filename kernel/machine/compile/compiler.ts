@@ -11,7 +11,7 @@ import * as layout from '../layout.ts';
 import { CODE_DROPPED, COMPILED, CONTEXT, ENTRY, HEAD_FLAG, RECORD, SLOT } from '../layout.ts';
 import type { Services } from './function.ts';
 import { compileRegion } from './function.ts';
-import type { Instruction, Region, RegionPage } from './region.ts';
+import type { GuestData, Instruction, Region, RegionPage } from './region.ts';
 import { discoverRegion, hostOfFrame, isHead } from './region.ts';
 
 const { CASE_BASE, CASE_BYTES, CASE_TABLES, CODE_INDEX_BYTES, CPU_BASE, CPU_STRIDE, ENTRIES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_BYTES, LOG_ENTRIES, PAGE_BYTES, READ_SLOTS, RECORD_BYTES, TLB_ENTRIES, WRITE_SLOTS } = layout; // prettier-ignore
@@ -213,6 +213,19 @@ function pageFinder(compiler: Compiler, context: number, page: bigint): (delta: 
   };
 } // prettier-ignore
 
+/** What the CPU has in its read TLB. */
+function guestData(compiler: Compiler, context: number, base: bigint): GuestData {
+  const view = new DataView(compiler.cache.bytes.buffer);
+  return {
+    base,
+    hostOf(address) {
+      const entry = context + CONTEXT.tlbRead + Number((address >> 12n) & BigInt(TLB_ENTRIES - 1)) * 16;
+      if (view.getBigInt64(entry, true) !== BigInt.asIntN(64, address & -4096n)) return 0;
+      return (view.getUint32(entry + 8, true) + Number(BigInt.asUintN(32, address))) >>> 0;
+    },
+  };
+}
+
 /** Index in the function table of the interpreter's handler for an instruction. */
 function handlerFor(compiler: Compiler, { entry, variant }: Instruction): number {
   const general = variant.addressing === 'base' ? { ...variant, addressing: 'index' as const } : variant;
@@ -371,7 +384,7 @@ function grown(compiler: Compiler, context: number, address: bigint, { page }: P
   const base = BigInt.asIntN(64, address - BigInt(exit.at));
   const start = placeAt(compiler, context, base + BigInt(old.offset));
   if (start?.page.slot !== old.slot) return undefined;
-  const region = discoverRegion(compiler.cache, old.offset, start.find);
+  const region = discoverRegion(compiler.cache, old.offset, start.find, guestData(compiler, context, base));
   return region?.blocks.has(exit.at) === true ? { region, page: start.page, old: exit.region, growth: old.growth + 1 } : undefined;
 } // prettier-ignore
 
@@ -382,7 +395,7 @@ function compileAt(compiler: Compiler, context: number, address: bigint, place: 
   const began = settings.now?.() ?? 0;
   const larger = grown(compiler, context, address, place);
   const page = larger?.page ?? place.page;
-  const region = larger?.region ?? discoverRegion(cache, Number(address & 4095n), place.find);
+  const region = larger?.region ?? discoverRegion(cache, Number(address & 4095n), place.find, guestData(compiler, context, address & -4096n));
   if (region === undefined) return;
   const number = statistics.regions++;
   const name = `r${number}`;

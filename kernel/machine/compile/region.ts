@@ -60,6 +60,14 @@ export interface Region {
   readonly instructionCount: number;
 }
 
+/** Guest memory as the compiler may look at it: what the CPU has in its read TLB. Nothing depends on what it sees there. */
+export interface GuestData {
+  /** Virtual address of the entry's page. */
+  readonly base: bigint;
+  /** Address of the bytes in memory, or 0; valid up to the end of the page. */
+  hostOf(address: bigint): number;
+}
+
 /** Code slot of the page at this distance from the entry's page if its translation is known to the CPU, or 0. */
 export type PageFinder = (delta: number) => RegionPage | undefined;
 
@@ -78,8 +86,12 @@ export function flowOf(instruction: Instruction): Flow {
 export const targetOf = (instruction: Instruction): number =>
   instruction.at + instruction.length + instruction.decoded.relative;
 
-/** A jump through a table looks for its targets so far from itself. */
-const CASE_REACH = 2048;
+/** A jump whose table is not found looks for its targets so far from itself. */
+const CASE_REACH = 512;
+/** Entries of a table at most. */
+const TABLE_LENGTH = 512;
+/** The instructions that read a table stand so far in front of the jump at most. */
+const TABLE_TRAIL = 8;
 
 /** `jmp rax`, `jmp [rax*8+table]`: a switch. Not `jmp [rip+x]`, which goes to another function. */
 function isSwitch({ entry, decoded }: Instruction): boolean {
@@ -90,6 +102,7 @@ function isSwitch({ entry, decoded }: Instruction): boolean {
 interface Discovery {
   readonly cache: CodeCache;
   readonly find: PageFinder;
+  readonly data: GuestData;
   readonly pages: Map<number, RegionPage>;
   readonly joined: Uint8Array;
 }
@@ -147,6 +160,52 @@ function instructionAt(work: Discovery, at: number): Instruction | undefined {
 export const isHead = (bytes: Uint8Array, record: number): boolean =>
   ((bytes[record + layout.RECORD.scale] ?? 0) & layout.HEAD_FLAG) !== 0;
 
+/** A table of jump targets: absolute addresses, or distances from the table. */
+interface JumpTable {
+  readonly at: bigint;
+  readonly isRelative: boolean;
+}
+
+/**
+ * Where compilers put it: `jmp [table+index*8]`, or `movsxd a, [b+index*4]; add a, b; jmp a` with `lea b, [rip+table]` anywhere
+ * in the function.
+ */
+function tablesOf(work: Discovery, jump: Instruction, trail: readonly Instruction[], found: ReadonlyMap<number, Instruction>): JumpTable[] {
+  const none = layout.CONTEXT.zero;
+  if (jump.decoded.addressing !== 'none') {
+    if (jump.decoded.base !== none || jump.decoded.scale !== 3) return [];
+    return [{ at: BigInt(jump.decoded.displacement), isRelative: false }];
+  }
+  const isLoad = ({ entry, decoded }: Instruction): boolean =>
+    entry.instruction.mnemonic === 'movsxd' && decoded.addressing !== 'none' && decoded.scale === 2 && decoded.base !== none;
+  const load = trail.slice(-TABLE_TRAIL).reverse().find(isLoad);
+  if (load === undefined) return [];
+  const tables: JumpTable[] = [];
+  for (const { entry, decoded, at, length } of found.values())
+    if (entry.instruction.mnemonic === 'lea' && decoded.ripRelative && decoded.reg === load.decoded.base)
+      tables.push({ at: work.data.base + BigInt(at + length + decoded.displacement), isRelative: true });
+  return tables;
+} // prettier-ignore
+
+/** Blocks to which a table leads, as far as they were executed. */
+function targetsIn(work: Discovery, { at, isRelative }: JumpTable): number[] {
+  const { data } = work;
+  const view = new DataView(work.cache.bytes.buffer);
+  const size = isRelative ? 4n : 8n;
+  const targets = new Set<number>();
+  for (let i = 0n; i < TABLE_LENGTH; i++) {
+    const address = at + i * size;
+    const host = (address & 4095n) + size > 4096n ? 0 : data.hostOf(address);
+    if (host === 0) break;
+    const target = isRelative ? at + BigInt(view.getInt32(host, true)) : view.getBigInt64(host, true);
+    const distance = Number(target - data.base);
+    // What stands behind the table are no addresses of this function
+    if (Math.abs(distance) > 1 << 20) break;
+    if (isKnown(work, distance)) targets.add(distance);
+  }
+  return [...targets];
+}
+
 /** Heads of blocks around a computed jump that control has reached from elsewhere than straight ahead. */
 function casesOf(work: Discovery, jump: number): number[] {
   const cases: number[] = [];
@@ -185,11 +244,13 @@ function explore(work: Discovery, entry: number, into: Heads, limit: number): bo
   heads.add(entry);
   const queue = [entry];
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+    const trail: Instruction[] = [];
     for (let next = at; !found.has(next);) {
       if (found.size >= limit) return false;
       const instruction = instructionAt(work, next);
       if (instruction === undefined) break;
       found.set(next, instruction);
+      trail.push(instruction);
       const flow = flowOf(instruction);
       const behind = next + instruction.length;
       if (flow === 'branch' || flow === 'jump') {
@@ -202,7 +263,8 @@ function explore(work: Discovery, entry: number, into: Heads, limit: number): bo
       if (flow === 'branch' || isCall(instruction)) heads.add(behind);
       if (flow === 'call') calls.push({ target: targetOf(instruction), back: behind });
       if (isSwitch(instruction)) {
-        const targets = casesOf(work, next);
+        const inTables = tablesOf(work, instruction, trail, found).flatMap((table) => targetsIn(work, table));
+        const targets = inTables.length > 0 ? inTables : casesOf(work, next);
         cases.set(next, targets);
         for (const target of targets) {
           heads.add(target);
@@ -265,8 +327,13 @@ function linkReturns(blocks: ReadonlyMap<number, Block>, calls: readonly CallSit
 } // prettier-ignore
 
 /** undefined: nothing there that would be worth it. */
-export function discoverRegion(cache: CodeCache, entry: number, find: PageFinder): Region | undefined {
-  const work: Discovery = { cache, find, pages: new Map(), joined: new Uint8Array(32) };
+export function discoverRegion(
+  cache: CodeCache,
+  entry: number,
+  find: PageFinder,
+  data: GuestData,
+): Region | undefined {
+  const work: Discovery = { cache, find, data, pages: new Map(), joined: new Uint8Array(32) };
   const { heads, found, cases, calls } = findHeads(work, entry);
   if (!found.has(entry)) return undefined;
   const blocks = new Map<number, Block>();
