@@ -102,6 +102,8 @@ interface Work {
   };
   emit: ((instruction: Instruction) => void) | undefined;
   readonly longest: Map<number, number>;
+  /** Pages that are in place wherever control comes from to a block, as bits of `badPages`. */
+  readonly knownPages: ReadonlyMap<number, number>;
   /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
   readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
   /** Code that is filled in when it is known which registers the region uses. */
@@ -481,13 +483,12 @@ function emitBlock(work: Work, node: FlowNode): void {
   unit.block = node.at;
   unit.loop = node.loop;
   unit.nesting = 0;
-  const pages = pagesOf(content) & ~unit.state.pages;
+  const pages = pagesOf(content) & ~(work.knownPages.get(node.at) ?? 0);
   // An entry would be entered again and again
   const status = work.entries.has(node.at) ? EXIT.step : EXIT.jump;
   if (pages !== 0 && work.region.pages.size > 1) {
     const isBad = i32.and(local.get(LOCAL.badPages), i32.const(pages));
     emit(unit, unlikely(isBad, exitCode(work, unit.state, status, addressOf(node.at))));
-    unit.state.pages |= pages;
   }
   if (isTested(work, node)) {
     const short = i32.lt_s(remainingLocal, i32.const(longestFrom(work, node.at) + unit.state.executed));
@@ -565,7 +566,7 @@ function emitOne(work: Work, instruction: Instruction): void {
     statements.length = length;
     unit.pending.length = pending;
     unit.nesting = nesting;
-    unit.state = { ...homeState(unit, flags), executed, pages: unit.state.pages };
+    unit.state = { ...homeState(unit, flags), executed };
     if (flow === 'falls') return emitCallout(work, instruction);
     emit(unit, stepCode());
     unit.state.ended = true;
@@ -598,6 +599,26 @@ function pagesOf(content: Block): number {
   for (const { at, length } of content.instructions)
     for (const byte of [at, at + length - 1]) bits |= 1 << pageBit(Math.floor(byte / 4096) * 4096);
   return bits;
+}
+
+function knownPages(region: Region, graph: FlowGraph): Map<number, number> {
+  const known = new Map<number, number>();
+  const pages = new Map([...region.blocks].map(([at, content]) => [at, pagesOf(content)]));
+  for (let changed = region.pages.size > 1; changed;) {
+    changed = false;
+    for (const node of graph.values()) {
+      // Through the dispatcher control comes from anywhere
+      const after = node.at === DISPATCHER ? 0 : (known.get(node.at) ?? 0) | (pages.get(node.at) ?? 0);
+      for (const to of node.successors) {
+        const before = known.get(to);
+        const met = before === undefined ? after : before & after;
+        if (met === before) continue;
+        known.set(to, met);
+        changed = true;
+      }
+    }
+  }
+  return known;
 }
 
 function fillRegisters(work: Work): void {
@@ -661,6 +682,7 @@ export function compileRegion(region: Region, name: string, services: Services):
     at: { instruction: first, flags: { kind: 'locals' }, executed: 0, step: undefined },
     emit: undefined,
     longest: new Map(),
+    knownPages: knownPages(region, graph),
     loopSlots: new Map(),
     stores: [],
     loads: [],

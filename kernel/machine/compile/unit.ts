@@ -56,8 +56,6 @@ export interface PathState {
   groups: Map<string, Group>;
   /** Instructions of the path that `remaining` does not know yet. */
   executed: number;
-  /** Pages of the region that are known to be in place. */
-  pages: number;
   /** Nothing can follow here. */
   ended: boolean;
 }
@@ -125,7 +123,6 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
       flags: { kind: 'context' },
       groups: new Map(),
       executed: 0,
-      pages: 0,
       ended: false,
     },
     homes,
@@ -163,7 +160,7 @@ export function freshValue(values: Values, code: Code, bits: number, home = -1):
 export function homeState(unit: Unit, flags: Flags): PathState {
   const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64, i));
   const xmm = [...unit.homeVectors];
-  return { gpr, xmm, flags, groups: new Map(), executed: 0, pages: 0, ended: false };
+  return { gpr, xmm, flags, groups: new Map(), executed: 0, ended: false };
 }
 
 function homeVector(number: number, home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {
@@ -302,7 +299,14 @@ export function readGpr(unit: Unit, number: number, size: number, high = false):
   unit.usedGpr.add(number);
   const value = unit.state.gpr[number]?.code ?? i64.const(0);
   if (high) return keep(unit, 'i64', i64.and(i64.shr_u(value, i64.const(8)), i64.const(0xff)));
-  return zeroExtended(unit, value, size);
+  if (size !== 4) return zeroExtended(unit, value, size);
+  // Most operands are of 32 bits: the same code each time lets equal ones be recognised
+  const notes = notesFor(unit.values, value);
+  if (notes.low32 !== undefined) return notes.low32;
+  const low = zeroExtended(unit, value, 4);
+  // A local of a path may not have been set where the value is read next
+  if (localOf(low) < 0 || low === value) notes.low32 = low;
+  return low;
 }
 
 export function writeGpr(unit: Unit, number: number, size: number, code: Code, high = false): void {

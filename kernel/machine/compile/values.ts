@@ -36,6 +36,8 @@ interface Notes {
   cost: number | undefined;
   /** General registers whose home locals it reads, as bits. */
   homes: number | undefined;
+  /** The value of its lower 32 bits, once that was asked for. */
+  low32: Code | undefined;
 }
 interface Noted extends ReadonlyArray<Code> {
   notes?: Notes;
@@ -53,7 +55,7 @@ export function notesOf(owner: Values, code: Code): Notes | undefined {
 export function notesFor(owner: Values, code: Code): Notes {
   const known = notesOf(owner, code);
   if (known !== undefined) return known;
-  const notes: Notes = { owner, value: undefined, cost: undefined, homes: undefined };
+  const notes: Notes = { owner, value: undefined, cost: undefined, homes: undefined, low32: undefined };
   if (isNoted(code)) code.notes = notes;
   return notes;
 }
@@ -113,6 +115,9 @@ const TRUTH64: Readonly<Record<number, (a: bigint, b: bigint) => boolean>> = {
   0x5a: (a, b) => unsigned(a) >= unsigned(b),
 };
 
+const ZERO64 = i64.const(0);
+const ZERO32 = i32.const(0);
+
 /** Evaluates an operation on constants; anything else comes back as it is. */
 export function fold(code: Code): Code {
   if (!isArray(code)) return code;
@@ -126,6 +131,12 @@ export function fold(code: Code): Code {
   if (code.length !== 3) return code;
   const [left, right, opcode] = code;
   if (left === undefined || right === undefined || typeof opcode !== 'number') return code;
+  if (left === right) {
+    // XOR and SUB of a register with itself, TEST
+    if (opcode === 0x83 || opcode === 0x84 || opcode === 0x71 || opcode === 0x72) return left;
+    if (opcode === 0x85 || opcode === 0x7d) return ZERO64;
+    if (opcode === 0x73 || opcode === 0x6b) return ZERO32;
+  }
   const wide = FOLD64[opcode];
   const truth = TRUTH64[opcode];
   const narrow = FOLD32[opcode];
