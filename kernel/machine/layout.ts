@@ -3,14 +3,14 @@
 // offsets are those of a predecoded instruction. Everything that emits or reads this memory takes its numbers here.
 //
 //   0          unused, so that address 0 means "no address"
-//   64 KiB     CPU contexts, 64 KiB apart: registers, scratch areas, TLBs
+//   64 KiB     CPU contexts, 80 KiB apart: registers, scratch areas, TLBs, extents
 //   2 MiB      one u16 for each RAM frame: the code slot that holds its predecoded instructions, or 0
 //   4 MiB      code slots: a u16 index by page offset, then 32-byte records (record 0 is the slot's header)
 //   RAM_BASE   guest RAM
 
 export const PAGE_BYTES = 4096;
 export const CPU_BASE = 0x1_0000;
-export const CPU_STRIDE = 0x1_0000;
+export const CPU_STRIDE = 0x1_4000;
 export const FRAME_CODE_BASE = 0x20_0000;
 export const CODE_BASE = 0x40_0000;
 export const CODE_INDEX_BYTES = PAGE_BYTES * 2;
@@ -112,7 +112,8 @@ export const SYSTEM = {
 
 /**
  * What compiled code (compile/) keeps in a context: extents, stretches of memory that are contiguous virtually and in RAM
- * with equal rights. Slots hold the one that a class of accesses met last; two tables hold the last of each 2 MiB.
+ * with equal rights. Slots hold the one that a class of accesses met last. A table for reading and one for writing hold the
+ * last of each 16 KiB (fine: the first half) and of each 2 MiB (coarse), by address; and there is the largest that was met.
  */
 export const COMPILED = {
   enabled: 0x1000, // u32: the loop may enter compiled code
@@ -123,24 +124,32 @@ export const COMPILED = {
   from: 0x1418, // u64: address at which the interpreter took over last
   fromLeft: 0x1420, // u32: what was left of the budget then
   generation: 0x1424, // u32: what the jump cache must be of; grows with every change of translations or compiled code
+  jumps: 0x1428, // u32: address of the jump cache
+  walks: 0x142c, // u32: searches in the page tables since the extents were cleared
+  made: 0x1430, // an extent: where a search puts together what it found
   slots: 0x8000,
   readTable: 0xe000,
-  writeTable: 0xf000,
-  end: 0x1_0000,
+  writeTable: 0x1_0000,
+  readLargest: 0x1_2000,
+  writeLargest: 0x1_2020,
+  end: 0x1_2040,
 } as const;
 export const LOG_ENTRIES = 255;
 /** Slots for reading come first. */
 export const READ_SLOTS = 512;
 export const WRITE_SLOTS = 256;
 export const EXTENT_BYTES = 32;
+/** Entries of each half of a table. */
 export const EXTENT_TABLE = 128;
-/** An extent: first address (u64), two limits for the distance to it (u64), what to add to a wrapped address (u32). */
+/** An extent: first address (u64), length and limits for the distance to it, what to add to a wrapped address (u32 each). */
 export const EXTENT = {
   low: 0,
-  limit64: 8, // accesses of up to 64 bytes lie inside below it: the extent's length - 63; 0 when there is none
-  limit1024: 16, // the same for 1024 bytes
-  size: 8, // in a table instead of the limits
-  addend: 24,
+  limit8: 8, // accesses of up to 8 bytes lie inside below it: the length - 7; 0 when there is no extent
+  limit64: 12, // the same for 64 bytes
+  limit256: 16, // and so on
+  limit1024: 20,
+  size: 24,
+  addend: 28,
 } as const;
 
 /** u32 at a fixed place: counts how often compiled code was dropped. */

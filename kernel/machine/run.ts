@@ -23,6 +23,9 @@ import {
   CONTEXT,
   EXIT,
   FCW_DEFAULT,
+  JUMP_BASE,
+  JUMP_BYTES,
+  JUMP_ENTRIES,
   MXCSR_DEFAULT,
   RAM_BASE,
   SYSTEM,
@@ -179,6 +182,7 @@ function resetCpu(machine: Machine, cpu: number): void {
   view.setUint32(context + CONTEXT.cpl, 3, true);
   resetSystemState(view, context, cpu, MODEL_FEATURES[machine.config.cpuModel]);
   takeSample(machine.compiler, context, false);
+  view.setUint32(context + COMPILED.jumps, JUMP_BASE + cpu * JUMP_ENTRIES * JUMP_BYTES, true);
   machine.core.setFlagBits(context, 0);
   flushTlb(machine, cpu);
 }

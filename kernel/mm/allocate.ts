@@ -2,16 +2,18 @@
 // itself reclaims, and if that frees nothing at once it sleeps until pages come back from the disk. When nothing can
 // be freed any more, the OOM killer runs.
 import { ENOMEM, failed, type Failure } from '../abi/errno.ts';
+import { PAGE_BYTES } from '../abi/mman.ts';
 import { fatalSignalPending } from '../signal/send.ts';
 import type { Kernel } from '../state.ts';
 import { emit, isOn, tracepoint } from '../trace/tracepoint.ts';
 import { wakeUp } from '../sched/wait-queue.ts';
 import { allocateFrames } from './buddy.ts';
-import type { Mm } from './mm.ts';
+import type { Mm, Vma } from './mm.ts';
 import { outOfMemory } from './oom.ts';
 import { newScan, shrinkLists } from './reclaim.ts';
-import { takeKeptFrame } from './reservation.ts';
+import { takeKeptFrame, type PageRange } from './reservation.ts';
 import type { OwnerKind } from './memory-state.ts';
+import { vmaIndex } from './vma.ts';
 import { currentTask, waitForMemory } from './waiting.ts';
 import { flushSoon } from './write-back.ts';
 
@@ -38,16 +40,46 @@ export function allocateUserFrame(kernel: Kernel, owner: OwnerKind): number | Fa
   return allocateFrames(kernel, 0, owner);
 }
 
-/** As allocateUserFrame, for an anonymous page at a virtual page number: side by side with its neighbours when possible. */
-export function allocateAnonFrame(kernel: Kernel, mm: Mm, page: number, vmaPages: number): number | Failure {
+/** As allocateUserFrame, for an anonymous page of a vma: side by side with at most so many neighbours when possible. */
+export function allocateAnonFrame(
+  kernel: Kernel,
+  mm: Mm,
+  vma: Vma,
+  address: number,
+  mostPages = Infinity,
+): number | Failure {
   const { memory } = kernel;
   if (memory.freePages <= memory.watermarks.low) {
     const ready = makeRoom(kernel);
     if (failed(ready)) return ready;
   }
-  const kept = takeKeptFrame(memory, 'mm', mm, page, vmaPages);
+  const kept = takeKeptFrame(memory, 'mm', mm, address / PAGE_BYTES, rangeOf(mm, vma, address, mostPages));
   return kept >= 0 ? kept : allocateFrames(kernel, 0, 'anon');
 }
+
+const HEAP_PAGES = 512;
+
+/** The vma and those that touch it and have anonymous pages, too: data, what is read-only after relocation, bss. */
+function rangeOf(mm: Mm, vma: Vma, address: number, mostPages: number): PageRange {
+  const { vmas } = mm;
+  let { start, end } = vma;
+  const index = vmaIndex(mm, address);
+  for (let i = index - 1, below = vmas[i]; below?.end === start && hasAnonPages(below); below = vmas[--i]) start = below.start; // prettier-ignore
+  for (let i = index + 1, above = vmas[i]; above?.start === end && hasAnonPages(above); above = vmas[++i]) end = above.end; // prettier-ignore
+  const isHeap = vma.start <= mm.brk && vma.end >= mm.startBrk && mm.brk !== mm.startBrk;
+  const range = { first: start / PAGE_BYTES, end: end / PAGE_BYTES, grows: isHeap };
+  if (range.end - range.first > mostPages) {
+    const page = address / PAGE_BYTES;
+    range.first = Math.max(range.first, page - (page % mostPages));
+    range.end = Math.min(range.end, range.first + mostPages);
+    return { ...range, grows: false };
+  }
+  // Most heaps grow soon
+  if (isHeap && mostPages >= HEAP_PAGES) range.end = Math.max(range.end, range.first + HEAP_PAGES);
+  return range;
+}
+
+const hasAnonPages = ({ flags, hasAnon }: Vma): boolean => !flags.shared && (flags.write || hasAnon);
 
 export function wakeKswapd(kernel: Kernel): void {
   if (kernel.memory.kswapdWait.waiters.size === 0) return;

@@ -156,7 +156,7 @@ function resolve(kernel: Kernel, mm: Mm, vma: Vma, address: number, access: Acce
 }
 
 function fillAnonymous(kernel: Kernel, mm: Mm, vma: Vma, address: number, pte: number): number | Failure {
-  const frame = allocateAnonFrame(kernel, mm, address / PAGE_BYTES, (vma.end - vma.start) / PAGE_BYTES);
+  const frame = allocateAnonFrame(kernel, mm, vma, address);
   if (failed(frame)) return frame;
   zeroFrame(kernel, frame);
   charge(kernel, 'zeroPage');
@@ -292,9 +292,8 @@ function copyInto(
 ): number | Failure {
   const { memory } = kernel;
   memory.refCount[source] = (memory.refCount[source] ?? 0) + 1; // making room must not free it
-  const vmaPages = (vma.end - vma.start) / PAGE_BYTES;
-  const runPages = low === 0 ? vmaPages : Math.min(vmaPages, COPIED_RUN_PAGES);
-  const copy = allocateAnonFrame(kernel, mm, address / PAGE_BYTES, runPages);
+  const isForked = ((memory.flags[source] ?? 0) & PG.anon) !== 0;
+  const copy = allocateAnonFrame(kernel, mm, vma, address, isForked ? COPIED_RUN_PAGES : Infinity);
   if (failed(copy) || loadWord(kernel, pte) >>> 0 !== low) {
     putFrame(kernel, source);
     if (failed(copy)) return copy;
@@ -362,7 +361,7 @@ function copyFromSwapCache(
 ): number | Failure {
   const { memory } = kernel;
   memory.refCount[frame] = (memory.refCount[frame] ?? 0) + 1;
-  const copy = allocateAnonFrame(kernel, mm, address / PAGE_BYTES, (vma.end - vma.start) / PAGE_BYTES);
+  const copy = allocateAnonFrame(kernel, mm, vma, address);
   if (!failed(copy)) {
     copyFrame(kernel, copy, frame);
     mm.rss.swap--;

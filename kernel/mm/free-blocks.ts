@@ -18,14 +18,14 @@ export function takeBlock(memory: MemoryState, order: number): number {
   return -1;
 }
 
-/** Takes one given frame when it is free in the lists; false when it is not. */
-export function takeFrame(memory: MemoryState, wanted: number): boolean {
+/** Takes one given block, aligned to its size, when it is free in the lists; false when it is not. */
+export function takeBlockAt(memory: MemoryState, wanted: number, wantedOrder: number): boolean {
   if (wanted < 0 || wanted >= memory.frameCount) return false;
-  for (let order = 0; order <= MAX_ORDER; order++) {
+  for (let order = wantedOrder; order <= MAX_ORDER; order++) {
     const head = wanted & ~((1 << order) - 1);
     if (((memory.flags[head] ?? 0) & PG.buddy) === 0 || memory.order[head] !== order) continue;
     removeFree(memory, head, order);
-    for (let upper = order - 1, from = head; upper >= 0; upper--) {
+    for (let upper = order - 1, from = head; upper >= wantedOrder; upper--) {
       const half = 1 << upper;
       const wantsUpper = wanted >= from + half;
       insertFree(memory, wantsUpper ? from : from + half, upper, 'first');

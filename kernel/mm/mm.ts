@@ -2,6 +2,7 @@
 import type { OpenFile } from '../fs/vfs/open-file.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Reservation } from './reservation.ts';
+import type { Site } from './sites.ts';
 
 /** PROT_* of a vma plus how it behaves. */
 export interface VmaFlags {
@@ -75,6 +76,8 @@ export interface Mm {
   lockFuture: boolean;
   /** Kept frames (reservation.ts) by virtual page number / 512. */
   reservations: Map<number, Reservation[]>;
+  /** Where its large vmas are to lie (sites.ts). */
+  sites?: Site[];
   /** Whole-process swapping: the process is out until it is swapped in again. */
   swappedOut: boolean;
   /** Its slot in the slab cache mm_struct. */

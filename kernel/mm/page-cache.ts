@@ -157,8 +157,9 @@ function takeKeptRun(kernel: Kernel, space: AddressSpace, first: number, count: 
   const { memory } = kernel;
   const pages = Math.ceil(operationsOf(space).sizeOf(kernel, space) / 4096);
   registerSpace(memory, space);
+  const range = { first: 0, end: pages, grows: false };
   while (frames.length < count) {
-    const frame = takeKeptFrame(memory, 'space', space, first + frames.length, pages);
+    const frame = takeKeptFrame(memory, 'space', space, first + frames.length, range);
     if (frame < 0) return;
     frames.push(frame);
   }

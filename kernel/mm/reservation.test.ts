@@ -4,7 +4,7 @@ import { MAP, PROT, RLIMIT } from '../abi/mman.ts';
 import { PTE } from '../machine/index.ts';
 import { auditMemory } from './audit.ts';
 import { mapMemory, setBrk, unmapMemory } from './map.ts';
-import { forkMm, putMm } from './mm-life.ts';
+import { forkMm, newMm, putMm } from './mm-life.ts';
 import { allocateFrames, freeFrames } from './buddy.ts';
 import type { Mm } from './mm.ts';
 import { must, retrying, testFile, testKernel, type TestKernel } from './mm.test-kernel.ts';
@@ -38,7 +38,7 @@ function touch(test: TestKernel, start: number, end: number, step = PAGE): void 
 }
 
 describe('contiguous runs', () => {
-  it('a 64 MiB area is one run for every 2 MiB or longer', () => {
+  it('a 64 MiB area is one run', () => {
     const test = testKernel(128);
     const start = must(
       mapMemory(test.kernel, test.mm, { address: 0, length: 64 * MIB, protection: RW, flags: ANON }),
@@ -46,7 +46,7 @@ describe('contiguous runs', () => {
     touch(test, start, start + 64 * MIB);
     const { pages, runs } = runsOf(test, start, start + 64 * MIB);
     expect(pages).toBe(16_384);
-    expect(runs).toBeLessThanOrEqual(33);
+    expect(runs).toBeLessThanOrEqual(2);
     expect(auditMemory(test.kernel)).toEqual([]);
   });
   it('pages that are touched in a wild order lie side by side all the same', () => {
@@ -55,17 +55,59 @@ describe('contiguous runs', () => {
       mapMemory(test.kernel, test.mm, { address: 0, length: 4 * MIB, protection: RW, flags: ANON }),
     );
     for (let i = 0; i < 1024; i++) storeUser8(test.kernel, test.task, start + ((i * 389) % 1024) * PAGE, 1);
-    expect(runsOf(test, start, start + 4 * MIB).runs).toBeLessThanOrEqual(3);
+    expect(runsOf(test, start, start + 4 * MIB).runs).toBe(1);
   });
+  it('large areas of two processes that fill them in turns are a run each', () => {
+    const test = testKernel(128);
+    const { kernel } = test;
+    const other = { ...test, mm: must(newMm(kernel)) as Mm };
+    const starts = [test, other].map(({ mm }) =>
+      must(mapMemory(kernel, mm, { address: 0, length: 24 * MIB, protection: RW, flags: ANON })),
+    );
+    for (let at = 0; at < 24 * MIB; at += PAGE)
+      [test, other].forEach(({ mm }, i) =>
+        storeUser8(kernel, { ...test.task, mm }, (starts[i] ?? 0) + at, 1),
+      );
+    [test, other].forEach((one, i) => {
+      const start = starts[i] ?? 0;
+      expect(runsOf(one, start, start + 24 * MIB).runs).toBe(1);
+    });
+    expect(auditMemory(kernel)).toEqual([]);
+  });
+  it('where less memory hangs together than an area wants, it has several runs', () => {
+    const test = testKernel(64);
+    const { kernel, mm } = test;
+    const blocks = Array.from({ length: 12 }, () => must(allocateFrames(kernel, 10, 'kernel')));
+    for (const block of blocks.filter((_block, i) => i % 3 !== 1)) freeFrames(kernel, block, 10);
+    const start = must(mapMemory(kernel, mm, { address: 0, length: 30 * MIB, protection: RW, flags: ANON }));
+    touch(test, start, start + 30 * MIB);
+    const { pages, runs } = runsOf(test, start, start + 30 * MIB);
+    expect(pages).toBe(7680);
+    expect(runs).toBeLessThanOrEqual(8);
+    expect(auditMemory(kernel)).toEqual([]);
+  });
+  it('data, bss and what a library makes read-only are one run', () => {
+    const test = testKernel(64);
+    const { kernel, mm } = test;
+    const space = testFile(6 * PAGE);
+    const at = 0x7f12_3456_a000;
+    must(mapMemory(kernel, mm, { address: at, length: 6 * PAGE, protection: RW, flags: MAP.private | MAP.fixed, space }));
+    retrying(test, () => loadUser8(kernel, test.task, at));
+    retrying(test, () => storeUser8(kernel, test.task, at + 6 * PAGE - 1, 0)); // the loader zeroes the rest of the page
+    must(mapMemory(kernel, mm, { address: at + 6 * PAGE, length: 13 * PAGE, protection: RW, flags: ANON | MAP.fixed }));
+    touch(test, at + 6 * PAGE, at + 19 * PAGE);
+    touch(test, at, at + 6 * PAGE);
+    expect(runsOf(test, at, at + 19 * PAGE)).toEqual({ pages: 19, runs: 1 });
+  }); // prettier-ignore
   it('a heap that grows in small steps has few runs', () => {
     const test = testKernel(64);
     test.mm.startBrk = test.mm.brk = 0x1_0000_3000;
-    for (let end = test.mm.brk; end < 0x1_0000_3000 + 2 * MIB; end += 33 * PAGE) {
+    for (let end = test.mm.brk; end < 0x1_0000_3000 + 16 * MIB; end += 33 * PAGE) {
       const from = test.mm.brk;
       setBrk(test.kernel, test.mm, end + 33 * PAGE);
       touch(test, from, test.mm.brk);
     }
-    expect(runsOf(test, test.mm.startBrk, test.mm.brk).runs).toBeLessThanOrEqual(8);
+    expect(runsOf(test, test.mm.startBrk, test.mm.brk).runs).toBeLessThanOrEqual(4);
   });
   it('a stack has few runs', () => {
     const test = testKernel(64);

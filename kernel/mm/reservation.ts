@@ -2,9 +2,10 @@
 // a mapped file, so that pages which fault in one by one, or are read window by window, lie side by side in RAM: the CPU's
 // extents then cover long runs. A kept frame counts as free memory. When the free lists run dry, reservations are broken, oldest first, and their unused frames
 // come back. (The idea is that of FreeBSD's vm_reserv.)
-import { freeBlock, handOut, takeBlock, takeFrame } from './free-blocks.ts';
+import { freeBlock, handOut, takeBlock, takeBlockAt } from './free-blocks.ts';
 import { OWNER, PG, type MemoryState } from './memory-state.ts';
 import { setOwner } from './owners.ts';
+import { dropSites, REGION_ORDER, REGION_PAGES, takeRegion, type Site } from './sites.ts';
 
 export interface Reservation {
   /** Kept frames bear it in memory.mapping: a frame that was used and freed may belong to another reservation now. */
@@ -25,28 +26,41 @@ interface ReservationHolder {
   readonly id: number;
   /** By page number / 512. */
   readonly reservations: Map<number, Reservation[]>;
+  /** Only mms have them. */
+  sites?: Site[];
 }
 
-const LARGEST_ORDER = 9;
+/** Pages that are to lie side by side: a vma's, with its neighbours', or a file's. `end` is behind the last one. */
+export interface PageRange {
+  readonly first: number;
+  readonly end: number;
+  /** It will probably reach further up. */
+  readonly grows: boolean;
+}
+
+const LARGEST_ORDER = REGION_ORDER;
 const SMALLEST_ORDER = 2;
-const REGION_PAGES = 1 << LARGEST_ORDER;
+/** A block may be so many times larger than what is to lie in it, */
+const MOST_SPARE = 4;
+/** or so large: bss, heap or the next library's data are likely to follow. */
+const SMALL_PAGES = 64;
 
 /**
  * A frame at its right place in a reservation for the page, made when there is none and memory allows; -1 when any frame is
- * as good. `pages` is the size of the vma or file: a small one gets a small reservation.
+ * as good. A small range gets a small reservation.
  */
 export function takeKeptFrame(
   memory: MemoryState,
   kind: Reservation['holder'],
   holder: ReservationHolder,
   page: number,
-  pages: number,
+  range: PageRange,
 ): number {
   const region = Math.floor(page / REGION_PAGES);
   let list = holder.reservations.get(region);
   let found = list === undefined ? undefined : reservationAt(list, page);
   if (found === undefined) {
-    found = newReservation(memory, kind, holder.id, list ?? [], page, pages);
+    found = newReservation(memory, kind, holder, list ?? [], page, range);
     if (found === undefined) return -1;
     if (list === undefined) holder.reservations.set(region, (list = []));
     list.push(found);
@@ -54,7 +68,7 @@ export function takeKeptFrame(
   const frame = found.frame + (page - found.firstPage);
   if (!isKeptBy(memory, frame, found.id)) {
     // It was used before: by this page, freed since, perhaps by somebody else now.
-    if (!takeFrame(memory, frame)) return -1;
+    if (!takeBlockAt(memory, frame, 0)) return -1;
   } else {
     memory.mapping[frame] = 0;
     memory.keptPages--;
@@ -75,33 +89,58 @@ function reservationAt(list: readonly Reservation[], page: number): Reservation 
 
 function newReservation(
   memory: MemoryState,
-  holder: Reservation['holder'],
-  holderId: number,
+  kind: Reservation['holder'],
+  holder: ReservationHolder,
   list: readonly Reservation[],
   page: number,
-  pages: number,
+  range: PageRange,
 ): Reservation | undefined {
-  let order = SMALLEST_ORDER;
-  while (order < LARGEST_ORDER && 1 << order < pages) order++;
   // Reservations must not eat the memory that the page cache would use, nor cover each other.
-  for (; order >= SMALLEST_ORDER; order--) {
+  for (let order = orderFor(memory, page, range); order >= SMALLEST_ORDER; order--) {
     const firstPage = page - (page % (1 << order));
     const end = firstPage + (1 << order);
     if (list.some((other) => other.firstPage < end && firstPage < other.firstPage + (1 << other.order)))
       continue;
     if (memory.freePages - memory.keptPages - (1 << order) < memory.watermarks.high) continue;
-    const frame = takeBlock(memory, order);
+    const region = firstPage / REGION_PAGES;
+    const frame =
+      order < LARGEST_ORDER || kind !== 'mm'
+        ? takeBlock(memory, order)
+        : takeRegion(
+            memory,
+            holder,
+            region,
+            Math.floor(range.first / REGION_PAGES),
+            Math.ceil(range.end / REGION_PAGES),
+            range.grows,
+          );
     if (frame < 0) continue;
     memory.flags.fill(PG.reservation, frame, frame + (1 << order));
     setOwner(memory, frame, order, OWNER.kept);
     const id = ++memory.lastReservationId;
     memory.mapping.fill(id, frame, frame + (1 << order));
     memory.keptPages += 1 << order;
-    const made = { id, holder, holderId, firstPage, order, frame, left: 1 << order };
+    const made = { id, holder: kind, holderId: holder.id, firstPage, order, frame, left: 1 << order };
     memory.reservations.add(made);
     return made;
   }
   return undefined;
+}
+
+/** As large as the range needs in this region, or, where much is kept already, as its size alone needs. */
+function orderFor(memory: MemoryState, page: number, { first, end }: PageRange): number {
+  const region = page - (page % REGION_PAGES);
+  const from = Math.max(first, region);
+  const to = Math.min(end, region + REGION_PAGES);
+  let order = SMALLEST_ORDER;
+  while (order < LARGEST_ORDER && 1 << order < end - first) order++;
+  const most = Math.max(SMALL_PAGES, (to - from) * MOST_SPARE);
+  for (let larger = order; larger <= LARGEST_ORDER && 1 << larger <= most; larger++) {
+    if (memory.keptPages + (1 << larger) > memory.freePages >> 1) break;
+    const start = page - (page % (1 << larger));
+    if (start <= from && start + (1 << larger) >= to) return larger;
+  }
+  return order;
 }
 
 /**
@@ -115,6 +154,7 @@ export function dropReservations(
   end: number,
   isMapped: (first: number, end: number) => boolean = () => true,
 ): void {
+  dropSites(holder, first / REGION_PAGES, end / REGION_PAGES);
   if (holder.reservations.size === 0) return;
   const firstRegion = Math.floor(first / REGION_PAGES);
   if (end - first <= REGION_PAGES) {

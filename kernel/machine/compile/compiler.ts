@@ -184,18 +184,20 @@ export function clearExtents(bytes: Uint8Array, words32: Int32Array, cpu: number
   const filled = words32[(context + COMPILED.filled) >> 2] ?? 0;
   if (filled === 0) return;
   words32[(context + COMPILED.filled) >> 2] = 0;
+  words32[(context + COMPILED.walks) >> 2] = 0;
   if (filled > LOG_ENTRIES) {
     bytes.fill(0, context + COMPILED.slots, context + COMPILED.end);
     return;
   }
   const log = (context + COMPILED.log) >> 2;
   for (let i = 0; i < filled; i++) {
-    // Limits, or the size: with 0 nothing is inside
+    // Limits and size: with 0 nothing is inside
     const at = ((words32[log + i] ?? 0) + 8) >> 2;
     words32[at] = 0;
     words32[at + 1] = 0;
     words32[at + 2] = 0;
     words32[at + 3] = 0;
+    words32[at + 4] = 0;
   }
 }
 

@@ -16,12 +16,17 @@ import { functionOf } from '../mmu/walk.ts';
 import { storeFlagsBody } from './flags.ts';
 import { REGION_SIGNATURE } from '../exec/signatures.ts';
 
-const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, CPU_BASE, CPU_STRIDE, ENTRY_HANDLER, EXTENT_TABLE, FRAME_CODE_BASE, JUMP, JUMP_BASE, JUMP_BYTES, JUMP_ENTRIES, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
+const { CODE_BASE, CODE_INDEX_BYTES, CODE_SLOT_BYTES, ENTRY_HANDLER, EXTENT_BYTES, EXTENT_TABLE, FRAME_CODE_BASE, JUMP, JUMP_BYTES, JUMP_ENTRIES, LOG_ENTRIES, RAM_BASE, TLB_ENTRIES } = layout; // prettier-ignore
 const FRAME_BITS = 0x000f_ffff_ffff_f000n;
 const RESERVED_BITS = 0x000f_ff00_0000_0000n;
 const NO_EXECUTE = 1n << 63n;
-/** Pages looked at on either side of the one that was asked for; all of the page table's when that was too few before. */
+/**
+ * Pages looked at on either side of the one that was asked for. Each search since the extents were cleared doubles it, up
+ * to 1 GiB, so that what is cleared often costs little, and what stays is soon covered by few extents.
+ */
 const REACH = 32;
+const REACH_DOUBLINGS = 13;
+const COARSE_BYTES = 0x20_0000;
 
 const codeOfFrame = (host: Code): Code =>
   i32.load16_u(
@@ -71,88 +76,175 @@ function emitLeafOf(memoryBytes: number): FunctionCode {
   });
 }
 
-/** Notes that an extent was filled, so that clearing finds it. */
-function logFill(b: Body, address: Code): void {
-  const count = b.let('i32', i32.load(b.context, COMPILED.filled));
-  b.when(i32.lt_u(count, i32.const(LOG_ENTRIES)), () =>
-    b.emit(i32.store(i32.add(b.context, i32.shl(count, i32.const(2))), address, COMPILED.log)),
-  );
-  b.emit(i32.store(b.context, i32.add(count, i32.const(1)), COMPILED.filled));
+const rightsFor = (write: boolean) => ({
+  /** In the last level's entry. */
+  leaf: PTE.present | PTE.user | PTE.accessed | (write ? PTE.write | PTE.dirty : 0),
+  /** In all entries. */
+  all: PTE.present | PTE.user | (write ? PTE.write : 0),
+});
+const hostOf = (entry: Code): Code =>
+  i32.add(i32.const(RAM_BASE), i32.wrap_i64(i64.and(entry, i64.const(FRAME_BITS))));
+
+/** Address of a table's entry for the 16 KiB (`fine`) or the 2 MiB (`coarse`) around an address, or of its largest extent. */
+function tableEntry(context: Code, linear: Code, write: boolean, part: 'fine' | 'coarse' | 'largest'): Code {
+  const table = write ? COMPILED.writeTable : COMPILED.readTable;
+  if (part === 'largest') return i32.add(context, i32.const(write ? COMPILED.writeLargest : COMPILED.readLargest));
+  const number = i32.wrap_i64(i64.shr_u(linear, i64.const(part === 'fine' ? 14 : 21)));
+  const past = i32.shl(i32.and(number, i32.const(EXTENT_TABLE - 1)), i32.const(5));
+  return i32.add(i32.add(context, i32.const(table + (part === 'fine' ? 0 : EXTENT_TABLE * EXTENT_BYTES))), past);
+} // prettier-ignore
+
+/** i32: so many bytes from an address on lie in the extent. */
+function covers(b: Body, entry: Code, linear: Code, length: Code): Code {
+  const size = b.let('i64', i64.load32_u(entry, EXTENT.size));
+  const distance = b.let('i64', i64.sub(linear, i64.load(entry, EXTENT.low)));
+  return i32.and(i64.lt_u(distance, size), i64.le_u(i64.add(distance, length), size));
 }
 
-function emitExtent(name: string, write: boolean, memoryBytes: number): FunctionCode {
-  return functionOf(name, ['i32', 'i32', 'i64', 'i32'], 'i32', (b, context, slotOffset, linear, span) => {
-    const slot = b.let('i32', i32.add(context, slotOffset));
-    const tableAt = write ? COMPILED.writeTable : COMPILED.readTable;
-    const index = i32.and(i32.wrap_i64(i64.shr_u(linear, i64.const(21))), i32.const(EXTENT_TABLE - 1));
-    const entry = b.let('i32', i32.add(i32.add(context, i32.const(tableAt)), i32.shl(index, i32.const(5))));
-    const low = b.variable('i64');
-    const size = b.variable('i64');
-    const addend = b.variable('i32');
-    const length = b.let('i64', i64.extend_i32_u(span));
-    const covers = (): Code => {
-      const distance = i64.sub(linear, low.get);
-      return i32.and(i64.lt_u(distance, size.get), i64.le_u(i64.add(distance, length), size.get));
-    };
-    low.set(i64.load(entry, EXTENT.low));
-    size.set(i64.load(entry, EXTENT.size));
-    addend.set(i32.load(entry, EXTENT.addend));
-    b.when(i32.eqz(covers()), () => {
-      const none = ret(i32.const(0));
-      const leaf = b.let('i32', call('leafOf', context, linear));
-      b.when(i32.eqz(leaf), () => b.emit(none));
-      const all = i64.load(context, CONTEXT.scratch);
-      const needed = PTE.present | PTE.user | PTE.accessed | (write ? PTE.write | PTE.dirty : 0);
-      const above = PTE.present | PTE.user | (write ? PTE.write : 0);
-      // Rights hold on every level, accessed and dirty in the last
-      const pte = b.let('i64', i64.load(context, CONTEXT.scratch + 8));
-      b.when(i64.ne(i64.and(all, i64.const(above)), i64.const(above)), () => b.emit(none));
-      b.when(i64.ne(i64.and(pte, i64.const(needed)), i64.const(needed)), () => b.emit(none));
-      const hostOf = (of: Code): Code =>
-        i32.add(i32.const(RAM_BASE), i32.wrap_i64(i64.and(of, i64.const(FRAME_BITS))));
-      if (write) b.when(codeOfFrame(hostOf(pte)), () => b.emit(none));
-      const wanted = b.let('i64', i64.and(pte, i64.const(FRAME_BITS | BigInt(needed))));
-      const mask = i64.const(FRAME_BITS | RESERVED_BITS | BigInt(needed));
-      const reach = b.let('i32', select(i64.eqz(size.get), i32.const(REACH), i32.const(512)));
-      const grow = (up: boolean): Code => {
-        const pages = b.variable('i32');
-        const sign = up ? 1 : -1;
-        pages.set(i32.const(0));
-        b.loop((leave) => {
-          const next = b.let('i32', i32.add(pages.get, i32.const(1)));
-          leave(i32.gt_u(next, reach));
-          const at = b.let('i32', i32.add(leaf, i32.mul(next, i32.const(8 * sign))));
-          // Not beyond this page table
-          leave(i32.and(i32.xor(at, leaf), i32.const(-4096)));
-          const other = b.let('i64', i64.load(at));
-          const expected = i64.add(wanted, i64.mul(i64.extend_i32_u(next), i64.const(4096 * sign)));
-          leave(i64.ne(i64.and(other, mask), expected));
-          leave(i64.ge_u(i64.and(other, i64.const(FRAME_BITS)), i64.const(memoryBytes)));
-          if (write) leave(codeOfFrame(hostOf(other)));
-          pages.set(next);
-        });
-        return i64.extend_i32_u(pages.get);
-      };
-      const below = grow(false);
-      const over = grow(true);
-      const page = i64.and(linear, i64.const(-4096));
-      low.set(i64.sub(page, i64.shl(below, i64.const(12))));
-      size.set(i64.shl(i64.add(i64.add(below, over), i64.const(1)), i64.const(12)));
-      addend.set(i32.sub(hostOf(pte), i32.wrap_i64(page)));
-      b.emit(i64.store(entry, low.get, EXTENT.low));
-      b.emit(i64.store(entry, size.get, EXTENT.size));
-      b.emit(i32.store(entry, addend.get, EXTENT.addend));
-      logFill(b, entry);
-      b.when(i32.eqz(covers()), () => b.emit(none));
-    });
-    b.emit(i64.store(slot, low.get, EXTENT.low));
-    b.emit(i64.store(slot, i64.sub(size.get, i64.const(63)), EXTENT.limit64));
-    b.emit(i64.store(slot, i64.sub(size.get, i64.const(1023)), EXTENT.limit1024));
-    b.emit(i32.store(slot, addend.get, EXTENT.addend));
-    logFill(b, slot);
-    return i32.add(i32.wrap_i64(linear), addend.get);
+/** An extent goes to a slot or table entry, of which clearing must know when it was empty. */
+function copyExtent(b: Body, to: Code, from: Code): void {
+  b.unlikely(i32.eqz(i32.load(to, EXTENT.size)), () => {
+    const count = b.let('i32', i32.load(b.context, COMPILED.filled));
+    b.when(i32.lt_u(count, i32.const(LOG_ENTRIES)), () =>
+      b.emit(i32.store(i32.add(b.context, i32.shl(count, i32.const(2))), to, COMPILED.log)),
+    );
+    b.emit(i32.store(b.context, i32.add(count, i32.const(1)), COMPILED.filled));
   });
+  for (let at = 0; at < EXTENT_BYTES; at += 8) b.emit(i64.store(to, i64.load(from, at), at));
 }
+
+/**
+ * How far the stretch around a page reaches up or down: the last page that belongs to it. `at` is where the next page's
+ * entry lies, 0 when it is in another table; `wanted` what matters of the page's own entry; at most `reach` entries are
+ * looked at. What the tables know of is taken over without looking.
+ */
+function emitGrow(up: boolean, write: boolean, memoryBytes: number): FunctionCode {
+  const name = `grow${up ? 'Up' : 'Down'}${write ? 'Write' : 'Read'}`;
+  const step = up ? 1 : -1;
+  const rights = rightsFor(write);
+  return functionOf(name, ['i32', 'i64', 'i64', 'i32', 'i32', 'i32'], 'i64', (b, context, page, wanted, first, addend, reach) => {
+    const last = b.variable('i64');
+    const at = b.variable('i32');
+    const left = b.variable('i32');
+    const isNewTable = b.variable('i32');
+    last.set(page);
+    at.set(first);
+    left.set(reach);
+    isNewTable.set(i32.const(1));
+    b.loop((leave, again) => {
+      leave(i32.eqz(left.get));
+      left.set(i32.sub(left.get, i32.const(1)));
+      const next = b.let('i64', i64.add(last.get, i64.const(4096 * step)));
+      b.when(isNewTable.get, () => {
+        isNewTable.set(i32.const(0));
+        const known = b.let('i32', tableEntry(context, next, write, 'coarse'));
+        const low = b.let('i64', i64.load(known, EXTENT.low));
+        const size = b.let('i64', i64.load32_u(known, EXTENT.size));
+        const isInside = i64.lt_u(i64.sub(next, low), size);
+        b.when(i32.and(isInside, i32.eq(i32.load(known, EXTENT.addend), addend)), () => {
+          last.set(up ? i64.sub(i64.add(low, size), i64.const(4096)) : low);
+          at.set(i32.const(0));
+          isNewTable.set(i32.const(1));
+          again();
+        });
+      });
+      b.when(i32.eqz(at.get), () => {
+        at.set(call('leafOf', context, next));
+        leave(i32.eqz(at.get));
+        const all = i64.load(context, CONTEXT.scratch);
+        leave(i64.ne(i64.and(all, i64.const(rights.all)), i64.const(rights.all)));
+      });
+      const entry = b.let('i64', i64.load(at.get));
+      const mask = i64.const(FRAME_BITS | RESERVED_BITS | BigInt(rights.leaf));
+      leave(i64.ne(i64.and(entry, mask), i64.add(wanted, i64.sub(next, page))));
+      leave(i64.ge_u(i64.and(entry, i64.const(FRAME_BITS)), i64.const(memoryBytes)));
+      if (write) leave(codeOfFrame(hostOf(entry)));
+      last.set(next);
+      at.set(i32.add(at.get, i32.const(8 * step)));
+      const isPastTable = i32.eq(i32.and(at.get, i32.const(4095)), i32.const(up ? 0 : 4088));
+      b.when(isPastTable, () => {
+        at.set(i32.const(0));
+        isNewTable.set(i32.const(1));
+      });
+    });
+    return last.get;
+  });
+} // prettier-ignore
+
+/** findRead, findWrite(context, linear, span) → 1 when the fine table's entry for the address now holds them. */
+function emitFind(write: boolean): FunctionCode {
+  const kind = write ? 'Write' : 'Read';
+  const rights = rightsFor(write);
+  return functionOf(`find${kind}`, ['i32', 'i64', 'i32'], 'i32', (b, context, linear, span) => {
+    const none = ret(i32.const(0));
+    const fine = b.let('i32', tableEntry(context, linear, write, 'fine'));
+    const coarse = b.let('i32', tableEntry(context, linear, write, 'coarse'));
+    const largest = b.let('i32', tableEntry(context, linear, write, 'largest'));
+    const length = b.let('i64', i64.extend_i32_u(span));
+    b.when(covers(b, coarse, linear, length), () => {
+      copyExtent(b, fine, coarse);
+      b.emit(ret(i32.const(1)));
+    });
+    b.when(covers(b, largest, linear, length), () => {
+      copyExtent(b, coarse, largest);
+      copyExtent(b, fine, largest);
+      b.emit(ret(i32.const(1)));
+    });
+    const leaf = b.let('i32', call('leafOf', context, linear));
+    b.when(i32.eqz(leaf), () => b.emit(none));
+    const all = i64.load(context, CONTEXT.scratch);
+    // Rights hold on every level, accessed and dirty in the last
+    const pte = b.let('i64', i64.load(context, CONTEXT.scratch + 8));
+    b.when(i64.ne(i64.and(all, i64.const(rights.all)), i64.const(rights.all)), () => b.emit(none));
+    b.when(i64.ne(i64.and(pte, i64.const(rights.leaf)), i64.const(rights.leaf)), () => b.emit(none));
+    if (write) b.when(codeOfFrame(hostOf(pte)), () => b.emit(none));
+    const walks = b.let('i32', i32.load(context, COMPILED.walks));
+    b.emit(i32.store(context, i32.add(walks, i32.const(1)), COMPILED.walks));
+    const doublings = select(i32.lt_u(walks, i32.const(REACH_DOUBLINGS)), walks, i32.const(REACH_DOUBLINGS));
+    const reach = b.let('i32', i32.shl(i32.const(REACH), doublings));
+    const wanted = b.let('i64', i64.and(pte, i64.const(FRAME_BITS | BigInt(rights.leaf))));
+    const page = b.let('i64', i64.and(linear, i64.const(-4096)));
+    const addend = b.let('i32', i32.sub(hostOf(pte), i32.wrap_i64(page)));
+    const grown = (up: boolean): Code => {
+      const isLast = i32.eq(i32.and(leaf, i32.const(4095)), i32.const(up ? 4088 : 0));
+      const next = select(isLast, i32.const(0), i32.add(leaf, i32.const(up ? 8 : -8)));
+      return call(`grow${up ? 'Up' : 'Down'}${kind}`, context, page, wanted, next, addend, reach);
+    };
+    const low = b.let('i64', grown(false));
+    const size = b.let('i32', i32.wrap_i64(i64.add(i64.sub(grown(true), low), i64.const(4096))));
+    const made = b.let('i32', i32.add(context, i32.const(COMPILED.made)));
+    b.emit(i64.store(made, low, EXTENT.low));
+    for (const [at, bytes] of [[EXTENT.limit8, 8], [EXTENT.limit64, 64], [EXTENT.limit256, 256], [EXTENT.limit1024, 1024]] as const)
+      b.emit(i32.store(made, i32.sub(size, i32.const(bytes - 1)), at));
+    b.emit(i32.store(made, size, EXTENT.size));
+    b.emit(i32.store(made, addend, EXTENT.addend));
+    copyExtent(b, coarse, made);
+    copyExtent(b, fine, made);
+    b.when(i32.gt_u(size, i32.const(COARSE_BYTES)), () => copyExtent(b, largest, made));
+    return covers(b, made, linear, length);
+  });
+} // prettier-ignore
+
+/** readExtent, writeExtent(context, slot, linear, span): fills the slot; host address, or 0 when there is no such extent. */
+function emitExtent(write: boolean): FunctionCode {
+  const kind = write ? 'write' : 'read';
+  return functionOf(`${kind}Extent`, ['i32', 'i32', 'i64', 'i32'], 'i32', (b, context, slotOffset, linear, span) => {
+    const entry = b.let('i32', tableEntry(context, linear, write, 'fine'));
+    b.unlikely(i32.eqz(covers(b, entry, linear, i64.extend_i32_u(span))), () => {
+      const found = call(write ? 'findWrite' : 'findRead', context, linear, span);
+      b.when(i32.eqz(found), () => b.emit(ret(i32.const(0))));
+    });
+    const slot = b.let('i32', i32.add(context, slotOffset));
+    // The slot had a part of the same stretch. Parts found before more pages became present are too short, and clearing does
+    // not come for that; the coarse entry is never older
+    b.unlikely(i32.eq(i32.load(slot, EXTENT.addend), i32.load(entry, EXTENT.addend)), () => {
+      const coarse = b.let('i32', tableEntry(context, linear, write, 'coarse'));
+      b.when(covers(b, coarse, linear, i64.extend_i32_u(span)), () => copyExtent(b, entry, coarse));
+    });
+    copyExtent(b, slot, entry);
+    return i32.add(i32.wrap_i64(linear), i32.load(entry, EXTENT.addend));
+  });
+} // prettier-ignore
 
 /** codePage(context, page, slot) → 1 if that page of the guest is the one whose code lies in this slot, and may execute. */
 function emitCodePage(): FunctionCode {
@@ -184,9 +276,7 @@ function emitCodePage(): FunctionCode {
 /** i32: the jump cache's entry for an address. */
 function jumpEntry(context: Code, address: Code): Code {
   const hash = i32.wrap_i64(i64.xor(address, i64.shr_u(address, i64.const(12))));
-  // One after the other, as the contexts are
-  const scale = (JUMP_ENTRIES * JUMP_BYTES) / CPU_STRIDE;
-  const first = i32.add(i32.mul(context, i32.const(scale)), i32.const(JUMP_BASE - CPU_BASE * scale));
+  const first = i32.load(context, COMPILED.jumps);
   return i32.add(first, i32.mul(i32.and(hash, i32.const(JUMP_ENTRIES - 1)), i32.const(JUMP_BYTES)));
 }
 
@@ -240,8 +330,12 @@ function emitEnterAt(firstEntry: number): FunctionCode {
 export function extentFunctions(memoryBytes: number, firstEntry: number): FunctionCode[] {
   return [
     emitLeafOf(memoryBytes),
-    emitExtent('readExtent', false, memoryBytes),
-    emitExtent('writeExtent', true, memoryBytes),
+    ...[false, true].flatMap((write) => [
+      emitGrow(true, write, memoryBytes),
+      emitGrow(false, write, memoryBytes),
+      emitFind(write),
+      emitExtent(write),
+    ]),
     emitCodePage(),
     emitEnterAt(firstEntry),
     functionOf(

@@ -13,7 +13,7 @@ import type { Unit } from './unit.ts';
 import { allocate, context, emit, keep } from './unit.ts';
 import type { Value } from './values.ts';
 
-/** A group reaches so far at most; limits in a slot are for spans of 64 and 1024 bytes. */
+/** A group reaches so far at most; a slot has limits for spans of 8, 64, 256 and 1024 bytes. */
 const SPAN_MAX = 1024;
 
 const RSP = 4;
@@ -50,7 +50,7 @@ export interface SlotLocals {
 /** Loads a slot into locals. */
 export const loadSlot = (slot: number, { low, limit64, addend }: SlotLocals): Code => [
   local.set(low, i64.load(context, slot + EXTENT.low)),
-  local.set(limit64, i64.load(context, slot + EXTENT.limit64)),
+  local.set(limit64, i64.load32_u(context, slot + EXTENT.limit64)),
   local.set(addend, i32.load(context, slot + EXTENT.addend)),
 ];
 
@@ -115,6 +115,12 @@ export function accessMemory(
   return { group, delta: 0 };
 }
 
+function limitFor(span: number): number {
+  if (span <= 8) return EXTENT.limit8;
+  if (span <= 64) return EXTENT.limit64;
+  return span <= 256 ? EXTENT.limit256 : EXTENT.limit1024;
+}
+
 function checkCode(slot: number, cached: SlotLocals | undefined, group: Group, leave: Code): Code {
   const span = group.high - group.low;
   const { code } = group.anchor;
@@ -122,8 +128,7 @@ function checkCode(slot: number, cached: SlotLocals | undefined, group: Group, l
   const miss = call(group.write ? 'writeExtent' : 'readExtent', context, i32.const(slot), first, i32.const(span));
   const inLocals = span <= 64 ? cached : undefined;
   const low = inLocals === undefined ? i64.load(context, slot + EXTENT.low) : local.get(inLocals.low);
-  const limitAt = slot + (span <= 64 ? EXTENT.limit64 : EXTENT.limit1024);
-  const limit = inLocals === undefined ? i64.load(context, limitAt) : local.get(inLocals.limit64);
+  const limit = inLocals === undefined ? i64.load32_u(context, slot + limitFor(span)) : local.get(inLocals.limit64);
   const addend = inLocals === undefined ? i32.load(context, slot + EXTENT.addend) : local.get(inLocals.addend);
   return unlikely(
     i64.ge_u(i64.sub(first, low), limit),

@@ -86,13 +86,13 @@ function findWildExtent({ view }: Machine): string | undefined {
   const slots = layout.READ_SLOTS + layout.WRITE_SLOTS;
   for (let i = 0; i < slots; i++) {
     const at = contextOf(0) + COMPILED.slots + i * layout.EXTENT_BYTES;
-    const limit = view.getBigUint64(at + EXTENT.limit64, true);
-    if (limit === 0n) continue;
+    const size = view.getUint32(at + EXTENT.size, true);
+    if (size === 0) continue;
     const low = view.getUint32(at + EXTENT.low, true);
     const first = (low + view.getUint32(at + EXTENT.addend, true)) >>> 0;
-    const last = first + Number(limit) + 63 - 1;
+    const last = first + size - 1;
     if (first < RAM_BASE || last >= RAM_BASE + FUZZ_FRAMES * 4096)
-      return `extent ${i} leads to 0x${first.toString(16)}, ${limit} bytes`;
+      return `extent ${i} leads to 0x${first.toString(16)}, ${size} bytes`;
   }
   return undefined;
 }
