@@ -11,7 +11,7 @@ import * as layout from '../layout.ts';
 import { CODE_DROPPED, COMPILED, CONTEXT, ENTRY, HEAD_FLAG, RECORD, SLOT } from '../layout.ts';
 import type { Services } from './function.ts';
 import { compileRegion } from './function.ts';
-import type { GuestData, Instruction, Region, RegionPage } from './region.ts';
+import type { GuestData, Instruction, PageFinder, Region, RegionPage } from './region.ts';
 import { discoverRegion, hostOfFrame, isHead } from './region.ts';
 
 const { CASE_BASE, CASE_BYTES, CASE_TABLES, CODE_INDEX_BYTES, CPU_BASE, CPU_STRIDE, ENTRIES, ENTRY_BASE, ENTRY_BYTES, ENTRY_HANDLER, EXTENT_BYTES, LOG_ENTRIES, PAGE_BYTES, READ_SLOTS, RECORD_BYTES, TLB_ENTRIES, WRITE_SLOTS } = layout; // prettier-ignore
@@ -201,7 +201,7 @@ export function clearExtents(bytes: Uint8Array, words32: Int32Array, cpu: number
   }
 }
 
-function pageFinder(compiler: Compiler, context: number, page: bigint): (delta: number) => RegionPage | undefined {
+function pageFinder(compiler: Compiler, context: number, page: bigint): PageFinder {
   const { bytes, words32 } = compiler.cache;
   const view = new DataView(bytes.buffer);
   return (delta) => {
@@ -297,10 +297,12 @@ function samplePeriod(compiler: Compiler): number {
   return period + (compiler.jitter % period);
 }
 
+type CodePage = Omit<RegionPage, 'bit'>;
+
 interface Place {
-  readonly page: RegionPage;
+  readonly page: CodePage;
   readonly record: number;
-  readonly find: (delta: number) => RegionPage | undefined;
+  readonly find: PageFinder;
 }
 
 /** The record at an address, if the CPU has the page in its execute TLB and the instruction was decoded. */
@@ -379,7 +381,7 @@ function cellOf(compiler: Compiler, record: number, slot: number, cold: number):
 }
 
 /** The region from which a branch leads to the place, begun anew where it was begun, if that includes the place now. */
-function grown(compiler: Compiler, context: number, address: bigint, { page }: Place): { region: Region; page: RegionPage; old: number; growth: number } | undefined {
+function grown(compiler: Compiler, context: number, address: bigint, { page }: Place): { region: Region; page: CodePage; old: number; growth: number } | undefined {
   const exit = compiler.exits.get(page.slot + Number(address & 4095n));
   const old = exit === undefined ? undefined : compiler.regions.get(exit.region);
   if (exit === undefined || old === undefined || old.growth >= GROWTH_MAX) return undefined;
@@ -403,7 +405,7 @@ function compileAt(compiler: Compiler, context: number, address: bigint, place: 
   const name = `r${number}`;
   const tables: number[] = [];
   const { code, entries, exits } = compileRegion(region, name, servicesFor(compiler, tables));
-  const pages = new Map([[0, page], ...region.pages]);
+  const pages = new Map<number, CodePage>([[0, page], ...region.pages]);
   const cells: number[] = [];
   const made: [cell: number, number: number, delta: number][] = [];
   entries.forEach((at, i) => {

@@ -43,7 +43,7 @@ import { DISPATCHER, flowGraph } from './graph.ts';
 import type { Flags } from './flags.ts';
 import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
-import { flowOf } from './region.ts';
+import { flowOf, targetOf } from './region.ts';
 import { tierOf } from './tiers.ts';
 import type { Assignment, PathState, Unit, VectorHome } from './unit.ts';
 import type { SlotLocals } from './memory.ts';
@@ -101,6 +101,8 @@ interface Work {
     step: Code | undefined;
   };
   emit: ((instruction: Instruction) => void) | undefined;
+  /** While a stub is written: where the call comes back to. */
+  stubBack: number | undefined;
   readonly longest: Map<number, number>;
   /** Pages that are in place wherever control comes from to a block, as bits of `badPages`. */
   readonly knownPages: ReadonlyMap<number, number>;
@@ -134,6 +136,12 @@ function vectorHomesOf(region: Region): VectorHome[] {
   );
 }
 
+/** The linkage stub that a block calls at its end. */
+function stubOf(region: Region, { instructions }: Block): readonly Instruction[] {
+  const last = instructions.at(-1);
+  return last !== undefined && flowOf(last) === 'call' ? (region.stubs.get(targetOf(last)) ?? []) : [];
+}
+
 /** Instructions on the longest way from a block to the next test of the budget. */
 function longestFrom(work: Work, at: number): number {
   const known = work.longest.get(at);
@@ -145,7 +153,9 @@ function longestFrom(work: Work, at: number): number {
     if (target === undefined || node === undefined || target.order <= node.order || isTested(work, target)) continue;
     further = Math.max(further, longestFrom(work, to));
   }
-  const all = (work.region.blocks.get(at)?.instructions.length ?? 0) + further;
+  const content = work.region.blocks.get(at);
+  const stub = content === undefined ? [] : stubOf(work.region, content);
+  const all = (content?.instructions.length ?? 0) + stub.length + further;
   work.longest.set(at, all);
   return all;
 } // prettier-ignore
@@ -483,7 +493,7 @@ function emitBlock(work: Work, node: FlowNode): void {
   unit.block = node.at;
   unit.loop = node.loop;
   unit.nesting = 0;
-  const pages = pagesOf(content) & ~(work.knownPages.get(node.at) ?? 0);
+  const pages = pagesOf(region, content) & ~(work.knownPages.get(node.at) ?? 0);
   // An entry would be entered again and again
   const status = work.entries.has(node.at) ? EXIT.step : EXIT.jump;
   if (pages !== 0 && work.region.pages.size > 1) {
@@ -517,15 +527,20 @@ function controlOf(work: Work): Control {
     stepCode: () => stepCodeOf(work),
     branchTo(at) {
       const isCall = mnemonic() === 'call';
-      if (isCall && work.region.blocks.get(unit.block)?.callee !== at)
-        return emitCall(work, addressOf(at), now().at + now().length);
-      goTo(work, at);
+      if (!isCall || work.region.blocks.get(unit.block)?.callee === at) return goTo(work, at);
+      const stub = work.region.stubs.get(at);
+      if (stub === undefined) return emitCall(work, addressOf(at), now().at + now().length);
+      work.stubBack = now().at + now().length;
+      settle(unit);
+      for (const instruction of stub) emitOne(work, instruction);
+      work.stubBack = undefined;
     },
     jumpTo(address) {
       // Evaluated now: registers are about to go home, and the expression may read their homes
       if (mnemonic() === 'call')
         return emitCall(work, evaluate(unit, 'i64', address), now().at + now().length);
       if (mnemonic() === 'ret') return emitReturn(work, evaluate(unit, 'i64', address));
+      if (work.stubBack !== undefined) return emitCall(work, evaluate(unit, 'i64', address), work.stubBack);
       emitSwitch(work, address, work.region.blocks.get(unit.block)?.cases ?? []);
     },
   };
@@ -573,9 +588,6 @@ function emitOne(work: Work, instruction: Instruction): void {
   }
 }
 
-/** The bit of a page in `badPages`. */
-const pageBit = (delta: number): number => (delta === 0 ? 0 : delta > 0 ? 1 : 2);
-
 /**
  * Notes in `badPages` whether a page of the region is where it was; blocks on it look there. (A page that the process has
  * not executed yet keeps its blocks from running, not the whole region.)
@@ -589,21 +601,22 @@ function pageCheck(page: RegionPage): Code {
     i32.ne(i32.load(local.get(LOCAL.status), CONTEXT.tlbExecute + 8), i32.const(page.slot)),
   );
   const isBad = i32.eqz(call('codePage', context, address, i32.const(page.slot)));
-  const bit = i32.shl(isBad, i32.const(pageBit(page.delta)));
+  const bit = i32.shl(isBad, i32.const(page.bit));
   return unlikely(isOther, local.set(LOCAL.badPages, i32.or(local.get(LOCAL.badPages), bit)));
 }
 
-/** Pages of a block as bits of `badPages`. */
-function pagesOf(content: Block): number {
+/** Pages of a block as bits of `badPages`, those of a stub that it calls among them. */
+function pagesOf(region: Region, content: Block): number {
   let bits = 0;
-  for (const { at, length } of content.instructions)
-    for (const byte of [at, at + length - 1]) bits |= 1 << pageBit(Math.floor(byte / 4096) * 4096);
+  for (const { at, length } of [...content.instructions, ...stubOf(region, content)])
+    for (const byte of [at, at + length - 1])
+      bits |= 1 << (region.pages.get(Math.floor(byte / 4096) * 4096)?.bit ?? 0);
   return bits;
 }
 
 function knownPages(region: Region, graph: FlowGraph): Map<number, number> {
   const known = new Map<number, number>();
-  const pages = new Map([...region.blocks].map(([at, content]) => [at, pagesOf(content)]));
+  const pages = new Map([...region.blocks].map(([at, content]) => [at, pagesOf(region, content)]));
   for (let changed = region.pages.size > 1; changed;) {
     changed = false;
     for (const node of graph.values()) {
@@ -681,6 +694,7 @@ export function compileRegion(region: Region, name: string, services: Services):
     exits: new Set(),
     at: { instruction: first, flags: { kind: 'locals' }, executed: 0, step: undefined },
     emit: undefined,
+    stubBack: undefined,
     longest: new Map(),
     knownPages: knownPages(region, graph),
     loopSlots: new Map(),

@@ -17,8 +17,10 @@ const { CODE_INDEX_BYTES, PAGE_BYTES, RAM_BASE, RECORD_BYTES } = layout;
 const REGION_INSTRUCTIONS = 280;
 /** A function that is called becomes part of the region if it is no longer than that. */
 const CALLEE_INSTRUCTIONS = 60;
-/** Pages that a region may touch, on either side of its entry's. */
-const PAGE_REACH = 1;
+/** Pages that a region may touch: each must be looked at when it is entered. */
+const PAGES_MAX = 6;
+/** How far from its entry's page they may be, in bytes; function.ts puts distances into 21 bits. */
+const PAGE_REACH = 2 ** 19;
 
 /** An instruction as decoded, with where it is. */
 export interface Instruction {
@@ -47,6 +49,7 @@ export interface Block {
 /** A page that the region was made from. */
 export interface RegionPage {
   readonly delta: number; // in bytes, from the entry's page
+  readonly bit: number; // its number in the region
   readonly slot: number;
   readonly host: number; // its bytes in memory
 }
@@ -56,6 +59,8 @@ export interface Region {
   /** Where control may come in: `entry`, and the places behind calls that leave the region. */
   readonly entries: readonly number[];
   readonly blocks: ReadonlyMap<number, Block>;
+  /** Linkage stubs that it calls (`jmp [rip+x]`, perhaps behind ENDBR64), by their places: their code is written at the call. */
+  readonly stubs: ReadonlyMap<number, readonly Instruction[]>;
   readonly pages: ReadonlyMap<number, RegionPage>;
   readonly instructionCount: number;
 }
@@ -69,7 +74,7 @@ export interface GuestData {
 }
 
 /** Code slot of the page at this distance from the entry's page if its translation is known to the CPU, or 0. */
-export type PageFinder = (delta: number) => RegionPage | undefined;
+export type PageFinder = (delta: number) => Omit<RegionPage, 'bit'> | undefined;
 
 export type Flow = 'falls' | 'branch' | 'jump' | 'call' | 'computed' | 'leaves';
 
@@ -109,12 +114,19 @@ interface Discovery {
 
 function pageAt(work: Discovery, at: number): RegionPage | undefined {
   const delta = Math.floor(at / PAGE_BYTES) * PAGE_BYTES;
-  if (Math.abs(delta) > PAGE_REACH * PAGE_BYTES) return undefined;
   const known = work.pages.get(delta);
   if (known !== undefined) return known;
+  if (Math.abs(delta) > PAGE_REACH || work.pages.size >= PAGES_MAX) return undefined;
   const found = work.find(delta);
-  if (found !== undefined) work.pages.set(delta, found);
-  return found;
+  if (found === undefined) return undefined;
+  const page = { ...found, bit: work.pages.size };
+  work.pages.set(delta, page);
+  return page;
+}
+
+/** Pages that were looked at last, and are not used after all. */
+function forgetPages(work: Discovery, count: number): void {
+  for (const delta of [...work.pages.keys()].slice(count)) work.pages.delete(delta);
 }
 
 /** The record at an offset, or 0 if the interpreter has not met it. */
@@ -279,21 +291,45 @@ function explore(work: Discovery, entry: number, into: Heads, limit: number): bo
 }
 
 /** The function of the entry, then the small functions that it calls, and those that they call. */
-function findHeads(work: Discovery, entry: number): Heads {
+function findHeads(work: Discovery, entry: number): Heads & { stubs: Map<number, Instruction[]> } {
   const all: Heads = { heads: new Set(), found: new Map(), cases: new Map(), calls: [] };
+  const stubs = new Map<number, Instruction[]>();
   explore(work, entry, all, REGION_INSTRUCTIONS);
   for (let i = 0; i < all.calls.length; i++) {
     const target = all.calls[i]?.target ?? 0;
-    if (all.found.has(target) || !isKnown(work, target)) continue;
+    if (all.found.has(target) || stubs.has(target)) continue;
+    const before = work.pages.size;
+    const stub = isKnown(work, target) ? stubAt(work, target) : undefined;
+    if (stub !== undefined) {
+      stubs.set(target, stub);
+      continue;
+    }
+    if (!isKnown(work, target)) {
+      forgetPages(work, before);
+      continue;
+    }
     const callee: Heads = { heads: new Set(), found: new Map(), cases: new Map(), calls: [] };
     const room = Math.min(CALLEE_INSTRUCTIONS, REGION_INSTRUCTIONS - all.found.size);
-    if (!explore(work, target, callee, room)) continue;
+    if (!explore(work, target, callee, room)) {
+      forgetPages(work, before);
+      continue;
+    }
     for (const head of callee.heads) all.heads.add(head);
     for (const [at, instruction] of callee.found) all.found.set(at, instruction);
     for (const [at, cases] of callee.cases) all.cases.set(at, cases);
     all.calls.push(...callee.calls);
   }
-  return all;
+  return { ...all, stubs };
+}
+
+/** The instructions of a stub of the procedure linkage table. */
+function stubAt(work: Discovery, at: number): Instruction[] | undefined {
+  const first = instructionAt(work, at);
+  if (first === undefined) return undefined;
+  const isNop = first.entry.instruction.mnemonic === 'nop';
+  const jump = isNop ? instructionAt(work, at + first.length) : first;
+  if (jump?.entry.instruction.mnemonic !== 'jmp' || !jump.decoded.ripRelative) return undefined;
+  return isNop ? [first, jump] : [jump];
 }
 
 /** Gives the returns of each function of the region the places that it was called from. */
@@ -334,7 +370,7 @@ export function discoverRegion(
   data: GuestData,
 ): Region | undefined {
   const work: Discovery = { cache, find, data, pages: new Map(), joined: new Uint8Array(32) };
-  const { heads, found, cases, calls } = findHeads(work, entry);
+  const { heads, found, cases, calls, stubs } = findHeads(work, entry);
   if (!found.has(entry)) return undefined;
   const blocks = new Map<number, Block>();
   for (const head of heads) {
@@ -376,8 +412,11 @@ export function discoverRegion(
   const { pages } = work;
   const used = new Map<number, RegionPage>();
   let instructionCount = 0;
-  for (const block of blocks.values())
-    for (const { at, length } of block.instructions) {
+  for (const { instructions } of [
+    ...blocks.values(),
+    ...[...stubs.values()].map((stub) => ({ instructions: stub })),
+  ])
+    for (const { at, length } of instructions) {
       instructionCount++;
       for (const byte of [at, at + length - 1]) {
         const page = pages.get(Math.floor(byte / PAGE_BYTES) * PAGE_BYTES);
@@ -390,7 +429,7 @@ export function discoverRegion(
     const leaves = last !== undefined && isCall(last) && callee === undefined;
     if (leaves && next !== undefined && blocks.has(next)) entries.add(next);
   }
-  return { entry, entries: [...entries], blocks, pages: used, instructionCount };
+  return { entry, entries: [...entries], blocks, stubs, pages: used, instructionCount };
 }
 
 /** Address of a frame's bytes. */
