@@ -413,6 +413,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     vectorBytes: 16,
     isMemory: (operand) => operand.kind === 'memory',
     constant(operand) {
+      if (operand.kind === 'st') return decoded.rm;
       if (operand.kind !== 'immediate') return undefined;
       return Number(BigInt.asIntN(64, constantOf(immediateOf(placed(operand))) ?? 0n));
     },
@@ -556,6 +557,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
       return keep(unit, 'i32', i32.add(host, i32.const(offset)));
     },
     done: () => undefined,
+    expectWrite: (operand) => void accessOf(placed(operand), true),
     registerAddress: () => unsupported('address of a register'),
     regField: () => i32.const(decoded.reg),
     segmentBase: segmentCode,

@@ -58,7 +58,7 @@ export interface InstructionEmitter extends Emitter {
   readonly collectExceptions?: (lanes: () => void) => void;
   isMemory(operand: Operand): boolean;
   /**
-   * The value of an immediate of one byte (0 to 255) or of a constant operand, where it is known while code is emitted: in
+   * The value of an immediate of one byte (0 to 255), of a constant operand or the i of an STi, where it is known while code is emitted: in
    * the compiler tier. Undefined in the interpreter, whose handlers serve every immediate: then e.read() has it at run time.
    */
   constant(operand: Operand): number | undefined;
@@ -94,6 +94,8 @@ export interface InstructionEmitter extends Emitter {
   hostForRead(operand: Operand): Code;
   hostForWrite(operand: Operand): Code;
   done(operand: Operand): void;
+  /** A hint: the operand will be written unless something rare forbids it. Compiled code looks here whether it is there. */
+  expectWrite(operand: Operand): void;
   /** i32 host address of the register of an xmm, mmx or gpr operand. */
   registerAddress(operand: Operand): Code;
   /** i32: context offset or number of a segment register operand, or what else the reg field holds. */

@@ -3,7 +3,11 @@
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
-import type { Form, Instruction, Operand } from './declare.ts';
+import type { Form, Instruction } from './declare.ts';
+import { CODES, codesOf, comparison, fromFloat, fromInteger } from './x87-fast.ts';
+import { KIND } from './x87-general.ts';
+import type { Look, Real } from './x87-look.ts';
+import { anyEmpty, load, look, placeOfStack, setStatus, tagTop } from './x87-look.ts';
 import {
   C0,
   C1,
@@ -13,63 +17,86 @@ import {
   SLOT,
   isClass,
   notePointers,
-  put,
-  setC1,
-  setClass,
   signOf,
   waitForExceptions,
 } from './x87-state.ts';
-import type { Format } from './x87-support.ts';
-import { call, declare, floatOf, fromMemory, one, zero } from './x87-support.ts';
+import { call, codeOf, declare, indexOf, one, zero } from './x87-support.ts';
 
-const CONDITIONS = C0 | C2 | C3;
-/** The condition codes and the pops of a comparison whose operands are in A and B. */
-function finishCompare(e: InstructionEmitter, quiet: boolean, pops: number, memory?: Operand): void {
-  const codes = e.let('i32', e.call('x87Compare', e.context, i32.const(quiet ? 1 : 0)));
-  e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~CONDITIONS)), codes));
-  call(e, 'x87FinishStore', i32.const(pops));
-  notePointers(e, memory);
+/** ST(0) and another number into the status word. */
+function compare(
+  e: InstructionEmitter,
+  at: Look,
+  empty: Code,
+  other: Real,
+  pops: number,
+  general: Code,
+): void {
+  const { less, equal, odd } = comparison(e, load(e, placeOfStack(e, at, 0)), other);
+  e.unlikely(
+    i32.or(empty, odd),
+    () => e.emit(general),
+    () => {
+      tagTop(e, at, pops);
+      setStatus(e, at, codesOf(less, equal), pops, CODES | C1);
+    },
+  );
 }
 function compareRegisters(mnemonic: string, forms: readonly Form[], quiet: boolean, pops: number): Instruction {
   return declare(mnemonic, forms, (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, sti === undefined ? one : e.stIndex(sti));
-    finishCompare(e, quiet, pops);
-  });
-} // prettier-ignore
-function compareMemory(mnemonic: string, forms: readonly Form[], formatOf: (size: number) => Format, pops: number): Instruction {
-  return declare(mnemonic, forms, (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    call(e, 'x87Operand', zero);
-    fromMemory(e, formatOf(source.size), source, SLOT.b);
-    finishCompare(e, false, pops, source);
-  });
-} // prettier-ignore
-/** FCOMI and FCMOVcc leave C1 unless there is a stack fault. */
-export function keepC1(e: InstructionEmitter): void {
-  const fault = i32.or(isClass(e, SLOT.a, CLASS.empty), isClass(e, SLOT.b, CLASS.empty));
-  const before = i32.and(i32.shr_u(e.get('fsw'), i32.const(9)), one);
-  setC1(e, select(fault, zero, before));
-}
-function compareToFlags(mnemonic: string, form: string, quiet: boolean, pops: number): Instruction {
-  return declare(mnemonic, [[form, 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    const codes = e.let('i32', e.call('x87Compare', e.context, i32.const(quiet ? 1 : 0)));
-    const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
-    keepC1(e);
-    e.setFlags({ C: has(C0), P: has(C2), Z: has(C3), O: zero, S: zero, A: zero });
-    call(e, 'x87FinishStore', i32.const(pops));
+    const at = look(e);
+    const i = sti === undefined ? 1 : indexOf(e, sti);
+    const general = e.call('x87CompareStack', e.context, codeOf(i), quiet ? one : zero, i32.const(pops));
+    compare(e, at, anyEmpty(at, 0, i), load(e, placeOfStack(e, at, i)), pops, general);
     notePointers(e);
   });
-}
+} // prettier-ignore
+function compareMemory(mnemonic: string, forms: readonly Form[], isInteger: boolean, pops: number): Instruction {
+  return declare(mnemonic, forms, (e, source) => {
+    const at = look(e);
+    const value = isInteger ? e.readSigned(source) : e.read(source);
+    const kind = isInteger ? KIND.integer : source.size === 8 ? KIND.double : KIND.single;
+    const general = e.call('x87CompareMemory', e.context, value, i32.const(kind), i32.const(pops));
+    const other = isInteger ? fromInteger(e, value) : fromFloat(e, value, source.size);
+    compare(e, at, anyEmpty(at, 0), other, pops, general);
+    notePointers(e, source);
+  });
+} // prettier-ignore
+/** FCOMI and FUCOMI leave C1. */
+function compareToFlags(mnemonic: string, form: string, quiet: boolean, pops: number): Instruction {
+  return declare(mnemonic, [[form, 'STi']], (e, sti) => {
+    const at = look(e);
+    const i = indexOf(e, sti);
+    const [first, second] = [load(e, placeOfStack(e, at, 0)), load(e, placeOfStack(e, at, i))];
+    const { less, equal, odd } = comparison(e, first, second);
+    const flags = { C: e.variable('i32'), P: e.variable('i32'), Z: e.variable('i32') };
+    e.unlikely(
+      i32.or(anyEmpty(at, 0, i), odd),
+      () => {
+        const general = e.call('x87CompareFlags', e.context, codeOf(i), quiet ? one : zero, i32.const(pops));
+        const codes = e.let('i32', general);
+        const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
+        flags.C.set(has(C0));
+        flags.P.set(has(C2));
+        flags.Z.set(has(C3));
+      },
+      () => {
+        flags.C.set(less);
+        flags.P.set(zero);
+        flags.Z.set(equal);
+        tagTop(e, at, pops);
+        if (pops > 0) setStatus(e, at, 0, pops, 0);
+      },
+    );
+    e.setFlags({ C: flags.C.get, P: flags.P.get, Z: flags.Z.get, O: zero, S: zero, A: zero });
+    notePointers(e);
+  });
+} // prettier-ignore
 
 export const comparisons: readonly Instruction[] = [
-  compareMemory('fcom', [['D8 /2', 'Md'], ['DC /2', 'Mq']], floatOf, 0),
-  compareMemory('fcomp', [['D8 /3', 'Md'], ['DC /3', 'Mq']], floatOf, 1),
-  compareMemory('ficom', [['DA /2', 'Md'], ['DE /2', 'Mw']], () => 'integer', 0),
-  compareMemory('ficomp', [['DA /3', 'Md'], ['DE /3', 'Mw']], () => 'integer', 1),
+  compareMemory('fcom', [['D8 /2', 'Md'], ['DC /2', 'Mq']], false, 0),
+  compareMemory('fcomp', [['D8 /3', 'Md'], ['DC /3', 'Mq']], false, 1),
+  compareMemory('ficom', [['DA /2', 'Md'], ['DE /2', 'Mw']], true, 0),
+  compareMemory('ficomp', [['DA /3', 'Md'], ['DE /3', 'Mw']], true, 1),
   compareRegisters('fcom', [['D8 D0+i', 'STi'], ['DC D0+i', 'STi']], false, 0),
   compareRegisters('fcomp', [['D8 D8+i', 'STi'], ['DC D8+i', 'STi'], ['DE D0+i', 'STi']], false, 1),
   compareRegisters('fcompp', [['DE D9', '']], false, 2),
@@ -81,11 +108,10 @@ export const comparisons: readonly Instruction[] = [
   compareToFlags('fucomi', 'DB E8+i', true, 0),
   compareToFlags('fucomip', 'DF E8+i', true, 1),
   declare('ftst', [['D9 E4', '']], (e) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    put(e, SLOT.b, i64.const(0), zero);
-    setClass(e, SLOT.b, i32.const(CLASS.zero));
-    finishCompare(e, false, 0);
+    const at = look(e);
+    const general = e.call('x87CompareMemory', e.context, i64.const(0), i32.const(KIND.integer), zero);
+    compare(e, at, anyEmpty(at, 0), { significand: i64.const(0), exponent: zero }, 0, general);
+    notePointers(e);
   }),
   declare('fxam', [['D9 E5', '']], (e) => {
     waitForExceptions(e);
@@ -97,7 +123,7 @@ export const comparisons: readonly Instruction[] = [
     let code: Code = zero;
     for (const [kind, value] of codes) code = select(isClass(e, SLOT.a, kind), i32.const(value), code);
     const status = i32.or(code, i32.shl(signOf(e, SLOT.a), i32.const(9)));
-    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(CONDITIONS | C1))), status));
+    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(CODES | C1))), status));
     notePointers(e);
   }),
 ]; // prettier-ignore

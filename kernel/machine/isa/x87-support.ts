@@ -5,6 +5,7 @@ import type { Code } from '../exec/wasm.ts';
 import { i32 } from '../exec/wasm.ts';
 import type { Form, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
+import type { Index } from './x87-look.ts';
 import { notePointers, waitForExceptions } from './x87-state.ts';
 
 export const zero = i32.const(0);
@@ -38,11 +39,7 @@ export function onStack(
 export const call = (e: InstructionEmitter, name: string, ...values: Code[]): void =>
   e.emit(e.call(name, e.context, ...values));
 
-/** The formats in memory that arithmetic takes. */
-export type Format = 'single' | 'double' | 'integer';
-export const floatOf = (size: number): Format => (size === 4 ? 'single' : 'double');
-export function fromMemory(e: InstructionEmitter, format: Format, source: Operand, slot: number): void {
-  const value = format === 'integer' ? e.readSigned(source) : e.read(source);
-  const helper = { single: 'x87FromSingle', double: 'x87FromDouble', integer: 'x87FromInteger' }[format];
-  call(e, helper, value, i32.const(slot));
-}
+/** The i of ST(i): a number where it is known while code is made. */
+export const indexOf = (e: InstructionEmitter, sti: Operand): Index =>
+  e.constant(sti) ?? e.let('i32', e.stIndex(sti));
+export const codeOf = (i: Index): Code => (typeof i === 'number' ? i32.const(i) : i);

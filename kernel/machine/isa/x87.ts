@@ -6,79 +6,113 @@
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64 } from '../exec/wasm.ts';
+import { CONTEXT } from '../layout.ts';
 import type { Family, Form, Instruction, Operand } from './declare.ts';
 import { arithmeticHelpers } from './x87-arithmetic.ts';
-import { comparisons, keepC1 } from './x87-compare.ts';
+import { comparisons } from './x87-compare.ts';
+import type { Outcome } from './x87-fast.ts';
+import { fromFloat, fromInteger, negated, product, quotient, sum, toFloat, toInteger } from './x87-fast.ts';
+import { KIND, REVERSED, generalHelpers } from './x87-general.ts';
+import type { Look, Real } from './x87-look.ts';
+import {
+  anyEmpty,
+  isFull,
+  isSomeUnmasked,
+  isUnusual,
+  load,
+  look,
+  placeOfStack,
+  push,
+  setStatus,
+  store,
+  tagTop,
+  tagValid,
+} from './x87-look.ts';
 import { memoryHelpers } from './x87-memory.ts';
 import {
   C1,
-  CLASS,
-  FLAG,
   SLOT,
   WORK,
   copySlot,
   exponentOf,
-  invalid,
-  isClass,
   moveTop,
   noException,
   notePointers,
   physical,
-  put,
-  raise,
-  significandOf,
   tagEmpty,
   waitForExceptions,
   stateHelpers,
 } from './x87-state.ts';
-import type { Format } from './x87-support.ts';
-import { call, declare, floatOf, fromMemory, one, zero } from './x87-support.ts';
+import { call, codeOf, declare, indexOf, one, zero } from './x87-support.ts';
 
 // Arithmetic: A is what is subtracted from or divided, B the other
 
 interface Operation {
   readonly name: string;
-  readonly helper: string;
+  readonly compute: (e: InstructionEmitter, a: Real, b: Real) => Outcome;
+  readonly helper: string; // of x87-general.ts, without its ending
   readonly digit: number; // of the memory forms and of D8
   readonly toRegister: number; // second byte of DC and DE forms
   readonly reversed: boolean;
 }
+const difference: Operation['compute'] = (e, a, b) => sum(e, a, negated(e, b));
 const OPERATIONS: readonly Operation[] = [
-  { name: 'add', helper: 'x87Add', digit: 0, toRegister: 0xc0, reversed: false },
-  { name: 'mul', helper: 'x87Mul', digit: 1, toRegister: 0xc8, reversed: false },
-  { name: 'sub', helper: 'x87Sub', digit: 4, toRegister: 0xe8, reversed: false },
-  { name: 'subr', helper: 'x87Sub', digit: 5, toRegister: 0xe0, reversed: true },
-  { name: 'div', helper: 'x87Div', digit: 6, toRegister: 0xf8, reversed: false },
-  { name: 'divr', helper: 'x87Div', digit: 7, toRegister: 0xf0, reversed: true },
+  { name: 'add', compute: sum, helper: 'x87Add', digit: 0, toRegister: 0xc0, reversed: false },
+  { name: 'mul', compute: product, helper: 'x87Mul', digit: 1, toRegister: 0xc8, reversed: false },
+  { name: 'sub', compute: difference, helper: 'x87Sub', digit: 4, toRegister: 0xe8, reversed: false },
+  { name: 'subr', compute: difference, helper: 'x87Sub', digit: 5, toRegister: 0xe0, reversed: true },
+  { name: 'div', compute: quotient, helper: 'x87Div', digit: 6, toRegister: 0xf8, reversed: false },
+  { name: 'divr', compute: quotient, helper: 'x87Div', digit: 7, toRegister: 0xf0, reversed: true },
 ];
 const hex = (byte: number): string => byte.toString(16).toUpperCase();
 
-function arithmetic({ name, helper, digit, toRegister, reversed }: Operation): Instruction[] {
-  const withMemory = (mnemonic: string, forms: readonly Form[], formatOf: (size: number) => Format): Instruction =>
+/** What was computed goes to a register, unless it was not that simple. */
+function finish(e: InstructionEmitter, at: Look, empty: Code, outcome: Outcome, target: Code, pops: number, general: Code): void {
+  const isUsual = i32.eqz(i32.or(empty, isUnusual(e)));
+  const isNormal = i32.and(i32.ge_s(outcome.range, zero), i64.lt_s(outcome.top, i64.const(0)));
+  e.unlikely(
+    i32.eqz(i32.and(isUsual, isNormal)),
+    () => e.emit(general),
+    () => {
+      store(e, target, outcome);
+      tagTop(e, at, pops);
+      setStatus(e, at, outcome.flags, pops);
+    },
+  );
+} // prettier-ignore
+
+function arithmetic({ name, compute, helper, digit, toRegister, reversed }: Operation): Instruction[] {
+  const withMemory = (mnemonic: string, forms: readonly Form[], isInteger: boolean): Instruction =>
     declare(mnemonic, forms, (e, source) => {
-      waitForExceptions(e);
-      const format = formatOf(source.size);
-      e.hostForRead(source); // before anything changes
-      call(e, reversed ? 'x87OperandB' : 'x87Operand', zero);
-      fromMemory(e, format, source, reversed ? SLOT.a : SLOT.b);
-      call(e, helper);
-      call(e, 'x87Finish', zero, zero);
+      const at = look(e);
+      const value = isInteger ? e.readSigned(source) : e.read(source);
+      const other = isInteger ? fromInteger(e, value) : fromFloat(e, value, source.size);
+      const target = placeOfStack(e, at, 0);
+      const mine = load(e, target);
+      const outcome = reversed ? compute(e, other, mine) : compute(e, mine, other);
+      const kind = isInteger ? KIND.integer : source.size === 8 ? KIND.double : KIND.single;
+      const general = e.call(`${helper}Memory`, e.context, value, i32.const(reversed ? kind | REVERSED : kind));
+      finish(e, at, anyEmpty(at, 0), outcome, target, 0, general);
       notePointers(e, source);
     });
-  const onRegisters = (e: InstructionEmitter, target: Code, source: Code, pops: Code): void => {
-    waitForExceptions(e);
-    if (reversed) call(e, 'x87Operands', source, target);
-    else call(e, 'x87Operands', target, source);
-    call(e, helper);
-    call(e, 'x87Finish', target, pops);
+  const onRegisters = (e: InstructionEmitter, sti: Operand, toRegister: boolean, pops: number): void => {
+    const at = look(e);
+    const i = indexOf(e, sti);
+    const [top, other] = [placeOfStack(e, at, 0), placeOfStack(e, at, i)];
+    const isOther = toRegister !== reversed; // what is subtracted from or divided
+    const [a, b] = isOther ? [load(e, other), load(e, top)] : [load(e, top), load(e, other)];
+    const [first, second] = isOther ? [codeOf(i), zero] : [zero, codeOf(i)];
+    const target = toRegister ? codeOf(i) : zero;
+    const general = e.call(`${helper}Stack`, e.context, first, second, target, i32.const(pops));
+    finish(e, at, anyEmpty(at, 0, i), compute(e, a, b), toRegister ? other : top, pops, general);
     notePointers(e);
   };
   return [
-    withMemory(`f${name}`, [[`D8 /${digit}`, 'Md'], [`DC /${digit}`, 'Mq']], (size) => (size === 4 ? 'single' : 'double')),
-    withMemory(`fi${name}`, [[`DA /${digit}`, 'Md'], [`DE /${digit}`, 'Mw']], () => 'integer'),
-    declare(`f${name}`, [[`D8 ${hex(0xc0 + digit * 8)}+i`, 'ST0,STi']], (e, _st0, sti) => onRegisters(e, zero, e.stIndex(sti), zero)),
-    declare(`f${name}`, [[`DC ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, e.stIndex(sti), zero, zero)),
-    declare(`f${name}p`, [[`DE ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, e.stIndex(sti), zero, one)),
+    withMemory(`f${name}`, [[`D8 /${digit}`, 'Md'], [`DC /${digit}`, 'Mq']], false),
+    withMemory(`fi${name}`, [[`DA /${digit}`, 'Md'], [`DE /${digit}`, 'Mw']], true),
+    declare(`f${name}`, [[`D8 ${hex(0xc0 + digit * 8)}+i`, 'ST0,STi']], (e, _st0, sti) => onRegisters(e, sti, false, 0)),
+    declare(`f${name}`, [[`DC ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, sti, true, 0)),
+    declare(`f${name}p`, [[`DE ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, sti, true, 1)),
   ];
 } // prettier-ignore
 
@@ -104,39 +138,106 @@ function storeResult(
   );
   notePointers(e, target);
 }
-function storeInteger(e: InstructionEmitter, target: Operand, value: Code, pops: number): void {
-  const result = e.let('i64', value);
-  storeResult(e, target, pops, (host) => {
-    if (target.size === 2) e.emit(i64.store16(host, result));
-    else if (target.size === 4) e.emit(i64.store32(host, result));
-    else e.emit(i64.store(host, result));
-  });
+
+interface Stored {
+  readonly bits: Code; // i64
+  readonly exponent?: Code; // i32: behind them, of a whole register
+  readonly flags: Code; // PE and C1
+  /** i32: not 0 if the general way is to be gone. */
+  readonly unusual: Code;
 }
+/** The same where `ordinary` serves nearly always; else `general` gives the bits from slot A, the exponent in slot R. */
+function storeBits(e: InstructionEmitter, at: Look, target: Operand, pops: number, ordinary: Stored, general: Code): void {
+  const bits = e.variable('i64');
+  const isForbidden = e.variable('i32');
+  const isUnusual = e.let('i32', ordinary.unusual);
+  e.expectWrite(target);
+  const exponent = ordinary.exponent === undefined ? undefined : e.variable('i32');
+  bits.set(ordinary.bits);
+  exponent?.set(ordinary.exponent ?? zero);
+  isForbidden.set(zero);
+  e.unlikely(isUnusual, () => {
+    call(e, 'x87Operand', zero);
+    bits.set(general);
+    exponent?.set(exponentOf(e, SLOT.r));
+    isForbidden.set(e.call('x87Forbids', e.context));
+  });
+  const finishGeneral = e.call('x87FinishStore', e.context, i32.const(pops));
+  e.unlikely(
+    isForbidden.get,
+    () => e.emit(finishGeneral),
+    () => {
+      const host = e.hostForWrite(target);
+      if (target.size === 2) e.emit(i64.store16(host, bits.get));
+      else if (target.size === 4) e.emit(i64.store32(host, bits.get));
+      else e.emit(i64.store(host, bits.get));
+      if (exponent !== undefined) e.emit(i32.store16(host, exponent.get, 8));
+      e.done(target);
+      e.unlikely(
+        isUnusual,
+        () => e.emit(finishGeneral),
+        () => {
+          tagTop(e, at, pops);
+          setStatus(e, at, ordinary.flags, pops);
+        },
+      );
+    },
+  );
+  notePointers(e, target);
+} // prettier-ignore
+
 function storeFloat(mnemonic: string, forms: readonly Form[], pops: number): Instruction {
   return declare(mnemonic, forms, (e, target) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    storeInteger(e, target, e.call(target.size === 4 ? 'x87ToSingle' : 'x87ToDouble', e.context), pops);
+    const at = look(e);
+    const real = load(e, placeOfStack(e, at, 0));
+    const { bits, flags, range } = toFloat(e, real, target.size);
+    const isNormal = i32.and(i32.ge_s(range, zero), i64.lt_s(real.significand, i64.const(0)));
+    const unusual = i32.or(i32.or(anyEmpty(at, 0), isUnusual(e)), i32.eqz(isNormal));
+    const general = e.call(target.size === 4 ? 'x87ToSingle' : 'x87ToDouble', e.context);
+    storeBits(e, at, target, pops, { bits, flags, unusual }, general);
   });
 }
 function storeAsInteger(mnemonic: string, forms: readonly Form[], pops: number, truncate: number): Instruction {
   return declare(mnemonic, forms, (e, target) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    const bits = i32.const(target.size * 8);
-    storeInteger(e, target, e.call('x87ToInteger', e.context, bits, i32.const(truncate)), pops);
+    const at = look(e);
+    const real = load(e, placeOfStack(e, at, 0));
+    const control = i32.and(i32.shr_u(e.get('fcw'), i32.const(10)), i32.const(3));
+    const mode = e.let('i32', truncate === 0 ? control : i32.const(3));
+    const { value, flags, range } = toInteger(e, real, target.size, mode);
+    const isNormal = i32.and(i32.ge_s(range, zero), i64.lt_s(real.significand, i64.const(0)));
+    const unusual = i32.or(i32.or(anyEmpty(at, 0), isSomeUnmasked(e)), i32.eqz(isNormal));
+    const general = e.call('x87ToInteger', e.context, i32.const(target.size * 8), i32.const(truncate));
+    storeBits(e, at, target, pops, { bits: value, flags, unusual }, general);
   });
 } // prettier-ignore
 /** FST ST(i): the register as it is; only an empty one is an exception. */
 function storeRegister(mnemonic: string, forms: readonly Form[], pops: number): Instruction {
   return declare(mnemonic, forms, (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    call(e, 'x87Finish', e.stIndex(sti), i32.const(pops));
+    const at = look(e);
+    const i = indexOf(e, sti);
+    e.unlikely(
+      anyEmpty(at, 0),
+      () => call(e, 'x87Underflow', codeOf(i), i32.const(pops)),
+      () => {
+        if (i !== 0) {
+          store(e, placeOfStack(e, at, i), load(e, placeOfStack(e, at, 0)));
+          tagValid(e, at, i);
+        }
+        tagTop(e, at, pops);
+        setStatus(e, at, 0, pops);
+      },
+    );
     notePointers(e);
   });
+}
+
+/** What is pushed comes without an exception of its own. */
+function pushReal(e: InstructionEmitter, value: Real, at: Look): void {
+  e.unlikely(
+    isFull(at),
+    () => call(e, 'x87LoadReal', value.significand, value.exponent),
+    () => push(e, at, value),
+  );
 }
 
 /** Extended constants by rounding: significand to nearest, exponent, what is added when rounding down or to zero, when up. */
@@ -151,15 +252,12 @@ const CONSTANTS: readonly (readonly [string, string, bigint, number, number, num
 ];
 const constants = CONSTANTS.map(([mnemonic, byte, significand, exponent, down, up]) =>
   declare(mnemonic, [[`D9 ${byte}`, '']], (e) => {
-    waitForExceptions(e);
-    noException(e);
-    const value = e.variable('i64');
-    value.set(i64.const(significand));
-    const mode = i32.and(i32.shr_u(e.get('fcw'), i32.const(10)), i32.const(3));
-    if (down !== 0) value.set(i64.sub(value.get, i64.extend_i32_u(i32.and(mode, one))));
-    if (up !== 0) value.set(i64.add(value.get, i64.extend_i32_u(i32.eq(mode, i32.const(2)))));
-    put(e, SLOT.r, value.get, i32.const(exponent));
-    call(e, 'x87FinishPush');
+    const at = look(e);
+    const mode = e.let('i32', i32.and(i32.shr_u(e.get('fcw'), i32.const(10)), i32.const(3)));
+    let value = i64.const(significand);
+    if (down !== 0) value = i64.sub(value, i64.extend_i32_u(i32.and(mode, one)));
+    if (up !== 0) value = i64.add(value, i64.extend_i32_u(i32.eq(mode, i32.const(2))));
+    pushReal(e, { significand: e.let('i64', value), exponent: i32.const(exponent) }, at);
     notePointers(e);
   }),
 );
@@ -167,61 +265,67 @@ const constants = CONSTANTS.map(([mnemonic, byte, significand, exponent, down, u
 /** ST(0) with another sign. */
 function signed(mnemonic: string, form: string, change: (exponent: Code) => Code): Instruction {
   return declare(mnemonic, [[form, '']], (e) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    put(e, SLOT.r, significandOf(e, SLOT.a), change(exponentOf(e, SLOT.a)));
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    call(e, 'x87Finish', zero, zero);
+    const at = look(e);
+    e.unlikely(
+      anyEmpty(at, 0),
+      () => call(e, 'x87Underflow', zero, zero),
+      () => {
+        const place = placeOfStack(e, at, 0);
+        const exponent = i32.load16_u(place, CONTEXT.x87 + 8);
+        e.emit(i32.store16(place, change(exponent), CONTEXT.x87 + 8));
+        setStatus(e, at, 0, 0);
+      },
+    );
     notePointers(e);
   });
 }
 function conditional(mnemonic: string, form: string, condition: number): Instruction {
   return declare(mnemonic, [[form, 'ST0,STi']], (e, _st0, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    const wanted = e.condition(condition);
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(wanted, () => copySlot(e, SLOT.r, SLOT.b));
-    const any = i32.or(isClass(e, SLOT.a, CLASS.empty), isClass(e, SLOT.b, CLASS.empty));
-    e.when(any, () => invalid(e, FLAG.invalid | FLAG.stack));
-    keepC1(e);
-    call(e, 'x87Finish', zero, zero);
+    const at = look(e);
+    const i = indexOf(e, sti);
+    const wanted = e.let('i32', e.condition(condition));
+    e.unlikely(
+      anyEmpty(at, 0, i),
+      () => call(e, 'x87Move', codeOf(i), wanted),
+      () => e.when(wanted, () => store(e, placeOfStack(e, at, 0), load(e, placeOfStack(e, at, i)))),
+    );
     notePointers(e);
   });
 }
 
 const moves: readonly Instruction[] = [
   declare('fld', [['D9 /0', 'Md'], ['DD /0', 'Mq']], (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    noException(e);
-    fromMemory(e, floatOf(source.size), source, SLOT.a);
-    call(e, 'x87Load');
-    call(e, 'x87FinishPush');
+    const at = look(e);
+    const value = e.read(source);
+    const real = fromFloat(e, value, source.size);
+    const kind = i32.const(source.size === 8 ? KIND.double : KIND.single);
+    e.unlikely(
+      i32.or(isFull(at), i64.ge_s(real.significand, i64.const(0))),
+      () => call(e, 'x87LoadMemory', value, kind),
+      () => push(e, at, real),
+    );
     notePointers(e, source);
   }),
   declare('fld', [['DB /5', 'Mt']], (e, source) => {
-    waitForExceptions(e);
+    const at = look(e);
     const host = e.hostForRead(source);
-    noException(e);
-    put(e, SLOT.r, i64.load(host), i32.load16_u(host, 8));
-    call(e, 'x87FinishPush');
+    const significand = e.let('i64', i64.load(host));
+    pushReal(e, { significand, exponent: e.let('i32', i32.load16_u(host, 8)) }, at);
     notePointers(e, source);
   }),
   declare('fld', [['D9 C0+i', 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', e.stIndex(sti));
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    call(e, 'x87FinishPush');
+    const at = look(e);
+    const i = indexOf(e, sti);
+    e.unlikely(
+      i32.or(isFull(at), anyEmpty(at, i)),
+      () => call(e, 'x87LoadStack', codeOf(i)),
+      () => push(e, at, load(e, placeOfStack(e, at, i))),
+    );
     notePointers(e);
   }),
   declare('fild', [['DF /0', 'Mw'], ['DB /0', 'Md'], ['DF /5', 'Mq']], (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    noException(e);
-    fromMemory(e, 'integer', source, SLOT.r);
-    call(e, 'x87FinishPush');
+    const at = look(e);
+    pushReal(e, fromInteger(e, e.readSigned(source)), at);
     notePointers(e, source);
   }),
   declare('fbld', [['DF /4', 'Mt']], (e, source) => {
@@ -236,14 +340,10 @@ const moves: readonly Instruction[] = [
   storeFloat('fst', [['D9 /2', 'Md'], ['DD /2', 'Mq']], 0),
   storeFloat('fstp', [['D9 /3', 'Md'], ['DD /3', 'Mq']], 1),
   declare('fstp', [['DB /7', 'Mt']], (e, target) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    storeResult(e, target, 1, (host) => {
-      e.emit(i64.store(host, significandOf(e, SLOT.r)));
-      e.emit(i32.store16(host, exponentOf(e, SLOT.r), 8));
-    });
+    const at = look(e);
+    const { significand, exponent } = load(e, placeOfStack(e, at, 0));
+    const ordinary = { bits: significand, exponent, flags: zero, unusual: anyEmpty(at, 0) };
+    storeBits(e, at, target, 1, ordinary, e.call('x87ToRegister', e.context));
   }),
   storeRegister('fst', [['DD D0+i', 'STi']], 0),
   storeRegister('fstp', [['DD D8+i', 'STi'], ['DF D0+i', 'STi'], ['DF D8+i', 'STi']], 1),
@@ -260,9 +360,19 @@ const moves: readonly Instruction[] = [
     });
   }),
   declare('fxch', [['D9 C8+i', 'STi'], ['DD C8+i', 'STi'], ['DF C8+i', 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    call(e, 'x87Exchange', e.stIndex(sti));
+    const at = look(e);
+    const i = indexOf(e, sti);
+    e.unlikely(
+      anyEmpty(at, 0, i),
+      () => call(e, 'x87Exchange', codeOf(i)),
+      () => {
+        const [top, other] = [placeOfStack(e, at, 0), placeOfStack(e, at, i)];
+        const [mine, its] = [load(e, top), load(e, other)];
+        store(e, top, its);
+        store(e, other, mine);
+        setStatus(e, at, 0, 0);
+      },
+    );
     notePointers(e);
   }),
   signed('fchs', 'D9 E0', (exponent) => i32.xor(exponent, i32.const(0x8000))),
@@ -316,27 +426,5 @@ export const x87: Family = {
     single('fsqrt', 'D9 FA', 'x87Sqrt'),
     single('frndint', 'D9 FC', 'x87RoundInteger'),
   ],
-  helpers: [
-    ...stateHelpers,
-    ...arithmeticHelpers,
-    ...memoryHelpers,
-    {
-      // x87Exchange(context, i): A and B, which are ST(0) and ST(i), change places; empty ones become the default NaN
-      name: 'x87Exchange',
-      parameters: ['i32', 'i32'],
-      emit(f, context, i) {
-        const empty = (slot: number): Code => isClass(f, slot, CLASS.empty);
-        f.when(i32.or(empty(SLOT.a), empty(SLOT.b)), () => raise(f, FLAG.invalid | FLAG.stack));
-        copySlot(f, SLOT.r, SLOT.a);
-        f.when(empty(SLOT.a), () => invalid(f));
-        f.emit(f.call('x87Finish', context, i, zero));
-        const stopped = i32.and(i32.and(f.get('fsw'), i32.const(0x80)), i32.load(context, SLOT.r + 16));
-        f.when(i32.eqz(stopped), () => {
-          copySlot(f, SLOT.r, SLOT.b);
-          f.when(empty(SLOT.b), () => invalid(f));
-          f.emit(f.call('x87Finish', context, zero, zero));
-        });
-      },
-    },
-  ],
+  helpers: [...stateHelpers, ...arithmeticHelpers, ...memoryHelpers, ...generalHelpers],
 };
