@@ -7,6 +7,7 @@ import { conditionOf, flagOf, flagWord, rawWords } from './flags.ts';
 import type { FlagHome, Flags } from './flags.ts';
 import { signExtend } from '../exec/flags.ts';
 import type { Operand, OperandKind, OperandLetter } from '../isa/declare.ts';
+import { spill } from '../isa/x87-stack.ts';
 import { CONTEXT } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
 import type { Code, Type } from '../exec/wasm.ts';
@@ -43,6 +44,8 @@ function unsupported(what: string): never {
 export interface Control extends SlotPicker {
   /** Leaves in front of the instruction, for the interpreter to execute it. */
   stepCode(): Code;
+  /** Leaves behind the instruction. */
+  leaveCode(): Code;
   /** Goes on at a static address, as an offset from the entry's page. */
   branchTo(at: number): void;
   /** Goes on at an address that is known only then. */
@@ -144,6 +147,12 @@ export function flagHome(unit: Unit): FlagHome {
       if (unit.state.flags.kind === 'locals') unit.state.flags = { kind: 'context' };
     },
   };
+}
+
+/** What the path knows of the x87 goes to the context. */
+export function spillX87(unit: Unit): void {
+  if (unit.state.x87 !== undefined) spill(baseEmitter(unit), unit.state.x87);
+  unit.state.x87 = undefined;
 }
 
 /** Words as assignments to their locals. */
@@ -411,6 +420,14 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     address32: variant.address32,
     encoding: entry.encoding,
     vectorBytes: 16,
+    x87: {
+      get known() {
+        return unit.state.x87;
+      },
+      set known(known) {
+        unit.state.x87 = known;
+      },
+    },
     isMemory: (operand) => operand.kind === 'memory',
     constant(operand) {
       if (operand.kind === 'st') return decoded.rm;
@@ -655,6 +672,13 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     },
     faultIf(condition) {
       e.unlikely(condition, () => e.raise(0));
+    },
+    leaveIf(condition, before) {
+      e.unlikely(condition, () => {
+        before?.();
+        emit(unit, control.leaveCode());
+        unit.state.ended = true;
+      });
     },
     privileged() {
       unsupported('privileged');

@@ -30,7 +30,7 @@ import type { FunctionCode } from '../exec/wasm-module.ts';
 import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
 import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
-import { Unsupported, emitInstruction, flagHome, flagSets, storeFlagWords } from './emit.ts';
+import { Unsupported, emitInstruction, flagHome, flagSets, spillX87, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
 import { flowGraph } from './graph.ts';
 import { flagWords, rawWords } from './flags.ts';
@@ -128,6 +128,7 @@ function exitCode(work: Work, state: PathState, status: number, rip: Code): Code
   const before = unit.state;
   unit.state = copyState(state);
   const code = collect(unit, () => {
+    spillX87(unit);
     const { flags } = unit.state;
     const isHome = flags.kind === 'context' || flags.kind === 'locals';
     // Rare exits leave it to storeFlags to make the words what the interpreter wants
@@ -147,6 +148,7 @@ function exitCode(work: Work, state: PathState, status: number, rip: Code): Code
 function goHome(work: Work, further: readonly (readonly [local: number, value: Code])[] = []): void {
   const { unit } = work;
   const { flags, executed } = unit.state;
+  spillX87(unit);
   const words = flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
   const sets = [...homeward(unit), ...flagSets(words), ...further];
   if (sets.length > 0) emit(unit, setTogether(sets));
@@ -193,6 +195,7 @@ function emitCallout(work: Work, instruction: Instruction, start: PathState): vo
 function toContext(work: Work): void {
   const { unit } = work;
   const { flags } = unit.state;
+  spillX87(unit);
   const sets = homeward(unit);
   if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
   else if (flags.kind !== 'context') storeFlagWords(unit, flagWords(flags, flagHome(unit)));
@@ -422,6 +425,7 @@ function emitOne(work: Work, instruction: Instruction): void {
     slotFor: work.services.slotFor,
     localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode,
+    leaveCode: () => exitCode(work, unit.state, EXIT.jump, addressOf(back)),
     branchTo(at) {
       if (flow === 'call' && work.region.blocks.get(unit.block)?.callee !== at)
         emitCall(work, addressOf(at), at, back);

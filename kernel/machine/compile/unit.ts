@@ -8,6 +8,7 @@
 import type { Code, Type } from '../exec/wasm.ts';
 import { i64, local } from '../exec/wasm.ts';
 import { f32x4, f64x2, v128 } from '../exec/wasm-simd.ts';
+import type { Known } from '../isa/x87-stack.ts';
 import type { FlagWords, Flags } from './flags.ts';
 import type { Group } from './memory.ts';
 import type { Value, Values } from './values.ts';
@@ -46,6 +47,8 @@ export interface PathState {
   gpr: Value[];
   xmm: Vector[];
   flags: Flags;
+  /** What is not in the context alone. */
+  x87: Known | undefined;
   /** Checked memory, by the root of the address. */
   groups: Map<string, Group>;
   /** Instructions of the path that `remaining` does not know yet. */
@@ -116,6 +119,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
       gpr: [],
       xmm: [],
       flags: { kind: 'context' },
+      x87: undefined,
       groups: new Map(),
       executed: 0,
       pages: 0,
@@ -152,7 +156,7 @@ export function freshValue(values: Values, code: Code, bits: number, home = -1):
 export function homeState(unit: Unit, flags: Flags): PathState {
   const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64, i));
   const xmm = [...unit.homeVectors];
-  return { gpr, xmm, flags, groups: new Map(), executed: 0, pages: 0, ended: false };
+  return { gpr, xmm, flags, x87: undefined, groups: new Map(), executed: 0, pages: 0, ended: false };
 }
 
 function homeVector(home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {

@@ -405,6 +405,7 @@ export function emitHandler(
     faultIf(condition) {
       body.unlikely(condition, () => body.emit(faultCode));
     },
+    leaveIf: () => undefined,
     privileged() {
       e.raiseIf(e.get('cpl'), VECTOR.generalProtection);
     },

@@ -8,6 +8,7 @@
 // Order in an emit(): read everything, compute, write the memory operand (that may fault), then registers, then flags.
 
 import type { Operand } from '../isa/declare.ts';
+import type { Known } from '../isa/x87-stack.ts';
 import type { Code, Type } from './wasm.ts';
 
 /** Arithmetic whose flags are derived from operands and result. */
@@ -56,6 +57,8 @@ export interface InstructionEmitter extends Emitter {
   readonly vectorBytes: 16 | 32;
   /** Of the halves of a ymm operation, whose SIMD exceptions are raised together: runs the lanes (isa/avx-lift.ts). */
   readonly collectExceptions?: (lanes: () => void) => void;
+  /** In compiled code: what is known of the x87 here (isa/x87-stack.ts). */
+  readonly x87?: { known: Known | undefined };
   isMemory(operand: Operand): boolean;
   /**
    * The value of an immediate of one byte (0 to 255), of a constant operand or the i of an STi, where it is known while code is emitted: in
@@ -158,6 +161,8 @@ export interface InstructionEmitter extends Emitter {
   raiseIf(condition: Code, vector: number, errorCode?: Code): void;
   /** If a helper that returns i32 reports a fault that it has already stored in the context: leave. */
   faultIf(condition: Code): void;
+  /** Compiled code is left behind this instruction, when it has happened; the interpreter goes on there anyway. */
+  leaveIf(condition: Code, before?: () => void): void;
   /** #GP(0) unless CPL is 0. */
   privileged(): void;
   /** Leaves the run loop behind this instruction. */

@@ -4,10 +4,10 @@ import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
 import type { Form, Instruction } from './declare.ts';
-import { CODES, codesOf, comparison, fromFloat, fromInteger } from './x87-fast.ts';
+import { codesOf, comparison, fromFloat, fromInteger } from './x87-fast.ts';
 import { KIND } from './x87-general.ts';
-import type { Look, Real } from './x87-look.ts';
-import { anyEmpty, load, look, placeOfStack, setStatus, tagTop } from './x87-look.ts';
+import type { Ending, Real, Stack } from './x87-stack.ts';
+import { anyOf, begin, clearC1, finish, pop, realOf, setCodes, unlessValid } from './x87-stack.ts';
 import {
   C0,
   C1,
@@ -20,75 +20,61 @@ import {
   signOf,
   waitForExceptions,
 } from './x87-state.ts';
-import { call, codeOf, declare, indexOf, one, zero } from './x87-support.ts';
+import { call, codeOf, declare, declareGeneral, indexOf, one, zero } from './x87-support.ts';
 
 /** ST(0) and another number into the status word. */
-function compare(
-  e: InstructionEmitter,
-  at: Look,
-  empty: Code,
-  other: Real,
-  pops: number,
-  general: Code,
-): void {
-  const { less, equal, odd } = comparison(e, load(e, placeOfStack(e, at, 0)), other);
-  e.unlikely(
-    i32.or(empty, odd),
-    () => e.emit(general),
-    () => {
-      tagTop(e, at, pops);
-      setStatus(e, at, codesOf(less, equal), pops, CODES | C1);
-    },
-  );
+function compare(e: InstructionEmitter, stack: Stack, other: Real, pops: number, ending: Ending): void {
+  const { less, equal, odd } = comparison(e, realOf(e, stack, 0), other);
+  const unless = anyOf(unlessValid(e, stack, 0), ending.unless, odd);
+  const after = { ...stack };
+  setCodes(after, e.let('i32', codesOf(less, equal)));
+  clearC1(after);
+  pop(e, after, pops);
+  finish(e, stack, after, { ...ending, unless });
 }
 function compareRegisters(mnemonic: string, forms: readonly Form[], quiet: boolean, pops: number): Instruction {
   return declare(mnemonic, forms, (e, sti) => {
-    const at = look(e);
+    const stack = begin(e);
     const i = sti === undefined ? 1 : indexOf(e, sti);
-    const general = e.call('x87CompareStack', e.context, codeOf(i), quiet ? one : zero, i32.const(pops));
-    compare(e, at, anyEmpty(at, 0, i), load(e, placeOfStack(e, at, i)), pops, general);
-    notePointers(e);
+    const other = realOf(e, stack, i);
+    const general = (): void => call(e, 'x87CompareStack', codeOf(i), quiet ? one : zero, i32.const(pops));
+    compare(e, stack, other, pops, { unless: unlessValid(e, stack, i), general });
   });
 } // prettier-ignore
 function compareMemory(mnemonic: string, forms: readonly Form[], isInteger: boolean, pops: number): Instruction {
   return declare(mnemonic, forms, (e, source) => {
-    const at = look(e);
+    const stack = begin(e);
     const value = isInteger ? e.readSigned(source) : e.read(source);
     const kind = isInteger ? KIND.integer : source.size === 8 ? KIND.double : KIND.single;
-    const general = e.call('x87CompareMemory', e.context, value, i32.const(kind), i32.const(pops));
+    const general = (): void => call(e, 'x87CompareMemory', value, i32.const(kind), i32.const(pops));
     const other = isInteger ? fromInteger(e, value) : fromFloat(e, value, source.size);
-    compare(e, at, anyEmpty(at, 0), other, pops, general);
-    notePointers(e, source);
+    compare(e, stack, other, pops, { unless: undefined, general, memory: source });
   });
 } // prettier-ignore
 /** FCOMI and FUCOMI leave C1. */
 function compareToFlags(mnemonic: string, form: string, quiet: boolean, pops: number): Instruction {
   return declare(mnemonic, [[form, 'STi']], (e, sti) => {
-    const at = look(e);
+    const stack = begin(e);
     const i = indexOf(e, sti);
-    const [first, second] = [load(e, placeOfStack(e, at, 0)), load(e, placeOfStack(e, at, i))];
-    const { less, equal, odd } = comparison(e, first, second);
-    const flags = { C: e.variable('i32'), P: e.variable('i32'), Z: e.variable('i32') };
-    e.unlikely(
-      i32.or(anyEmpty(at, 0, i), odd),
-      () => {
-        const general = e.call('x87CompareFlags', e.context, codeOf(i), quiet ? one : zero, i32.const(pops));
-        const codes = e.let('i32', general);
-        const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
-        flags.C.set(has(C0));
-        flags.P.set(has(C2));
-        flags.Z.set(has(C3));
-      },
-      () => {
-        flags.C.set(less);
-        flags.P.set(zero);
-        flags.Z.set(equal);
-        tagTop(e, at, pops);
-        if (pops > 0) setStatus(e, at, 0, pops, 0);
-      },
-    );
-    e.setFlags({ C: flags.C.get, P: flags.P.get, Z: flags.Z.get, O: zero, S: zero, A: zero });
-    notePointers(e);
+    const { less, equal, odd } = comparison(e, realOf(e, stack, 0), realOf(e, stack, i));
+    const unless = e.let('i32', anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i), odd) ?? zero);
+    const [carry, parity, isZero] = [e.variable('i32'), e.variable('i32'), e.variable('i32')];
+    carry.set(less);
+    parity.set(zero);
+    isZero.set(equal);
+    const after = { ...stack };
+    pop(e, after, pops);
+    const setFlags = (): void =>
+      e.setFlags({ C: carry.get, P: parity.get, Z: isZero.get, O: zero, S: zero, A: zero });
+    const general = (): void => {
+      const codes = e.let('i32', e.call('x87CompareFlags', e.context, codeOf(i), quiet ? one : zero, i32.const(pops))); // prettier-ignore
+      const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
+      carry.set(has(C0));
+      parity.set(has(C2));
+      isZero.set(has(C3));
+    };
+    finish(e, stack, after, { unless, general, beforeLeaving: setFlags });
+    setFlags();
   });
 } // prettier-ignore
 
@@ -108,12 +94,10 @@ export const comparisons: readonly Instruction[] = [
   compareToFlags('fucomi', 'DB E8+i', true, 0),
   compareToFlags('fucomip', 'DF E8+i', true, 1),
   declare('ftst', [['D9 E4', '']], (e) => {
-    const at = look(e);
-    const general = e.call('x87CompareMemory', e.context, i64.const(0), i32.const(KIND.integer), zero);
-    compare(e, at, anyEmpty(at, 0), { significand: i64.const(0), exponent: zero }, 0, general);
-    notePointers(e);
+    const general = (): void => call(e, 'x87CompareMemory', i64.const(0), i32.const(KIND.integer), zero);
+    compare(e, begin(e), { significand: i64.const(0), exponent: zero }, 0, { unless: undefined, general });
   }),
-  declare('fxam', [['D9 E5', '']], (e) => {
+  declareGeneral('fxam', [['D9 E5', '']], (e) => {
     waitForExceptions(e);
     call(e, 'x87Operand', zero);
     const codes: readonly (readonly [number, number])[] = [
@@ -123,7 +107,7 @@ export const comparisons: readonly Instruction[] = [
     let code: Code = zero;
     for (const [kind, value] of codes) code = select(isClass(e, SLOT.a, kind), i32.const(value), code);
     const status = i32.or(code, i32.shl(signOf(e, SLOT.a), i32.const(9)));
-    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(CODES | C1))), status));
+    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(C0 | C1 | C2 | C3))), status));
     notePointers(e);
   }),
 ]; // prettier-ignore

@@ -5,18 +5,13 @@
 import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
-import type { Real } from './x87-look.ts';
-import { roundingFlags } from './x87-look.ts';
-import { BIAS, C0, C2, C3, TOP_BIT } from './x87-state.ts';
+import type { Real, Rounding } from './x87-stack.ts';
+import { BIAS, C0, C3, TOP_BIT } from './x87-state.ts';
 
 /** What a computation leaves: it counts only if `range` is not negative and `top` is. */
-export interface Outcome extends Real {
-  readonly flags: Code; // i32: PE and C1 of the status word
+export interface Outcome extends Real, Rounding {
   readonly range: Code; // i32
   readonly top: Code; // i64
-}
-export interface Operand80 extends Real {
-  readonly range: Code;
 }
 
 const ZERO = i64.const(0);
@@ -34,14 +29,15 @@ const fits = (f: Emitter, a: Code, b: Code, result: Code): Code =>
   f.let('i32', i32.or(i32.or(inRange(a), inRange(b)), inRange(result)));
 
 /** (high, low), of which the top bit is set, to 64 bits; `field` is for the biased exponent. */
-function rounded(f: Emitter, high: Code, low: Code, field: Code): { significand: Code; field: Code; flags: Code } {
+function rounded(f: Emitter, high: Code, low: Code, field: Code): Rounding & { significand: Code; field: Code } {
   const up = f.let('i32', i64.gt_u(low, i64.sub(TOP_BIT, i64.and(high, ONE))));
   const sum = f.let('i64', i64.add(high, bit(up)));
   const carry = f.let('i32', i64.eqz(sum));
   return {
     significand: f.let('i64', i64.or(sum, i64.shl(bit(carry), i64.const(63)))),
     field: f.let('i32', i32.add(field, carry)),
-    flags: f.let('i32', roundingFlags(notZero(low), up)),
+    inexact: f.let('i32', notZero(low)),
+    up,
   };
 } // prettier-ignore
 
@@ -80,7 +76,8 @@ export function sum(f: Emitter, a: Real, b: Real): Outcome {
   return {
     significand: result.significand,
     exponent: f.let('i32', i32.or(result.field, i32.and(exponent, SIGN))),
-    flags: result.flags,
+    inexact: result.inexact,
+    up: result.up,
     range: fits(f, fieldA, fieldB, result.field),
     top: i64.and(i64.and(a.significand, b.significand), normal),
   };
@@ -111,7 +108,8 @@ export function product(f: Emitter, a: Real, b: Real): Outcome {
   return {
     significand: result.significand,
     exponent: f.let('i32', i32.or(result.field, signOfBoth(a, b))),
-    flags: result.flags,
+    inexact: result.inexact,
+    up: result.up,
     range: fits(f, fieldA, fieldB, result.field),
     top: i64.and(a.significand, b.significand),
   };
@@ -154,7 +152,8 @@ export function quotient(f: Emitter, a: Real, b: Real): Outcome {
   return {
     significand: f.let('i64', i64.or(sumUp, i64.shl(bit(carry), i64.const(63)))),
     exponent: f.let('i32', i32.or(result, signOfBoth(a, b))),
-    flags: f.let('i32', roundingFlags(notZero(rest), up)),
+    inexact: f.let('i32', notZero(rest)),
+    up,
     range: fits(f, fieldA, fieldB, result),
     top: i64.and(a.significand, b.significand),
   };
@@ -187,7 +186,7 @@ export function fromInteger(f: Emitter, value: Code): Real {
 } // prettier-ignore
 
 /** A normal number as m64 or m32; as `range` of the outcome says, normal there as well. */
-export function toFloat(f: Emitter, x: Real, size: number): { bits: Code; flags: Code; range: Code } {
+export function toFloat(f: Emitter, x: Real, size: number): Rounding & { bits: Code; range: Code } {
   const dropped = size === 8 ? 11 : 40;
   const bias = size === 8 ? 1023 : 127;
   const kept = f.let('i64', i64.shr_u(x.significand, i64.const(dropped)));
@@ -199,14 +198,15 @@ export function toFloat(f: Emitter, x: Real, size: number): { bits: Code; flags:
   const sign = i64.shl(bit(i32.shr_u(x.exponent, i32.const(15))), i64.const(size * 8 - 1));
   return {
     bits: f.let('i64', i64.or(positive, sign)),
-    flags: f.let('i32', roundingFlags(notZero(rest), up)),
+    inexact: f.let('i32', notZero(rest)),
+    up,
     // A carry into the exponent must not make it that of infinity
     range: i32.or(i32.sub(field, i32.const(1)), i32.sub(i32.const(2 * bias - 1), field)),
   };
 }
 
 /** A number of 2^-1 to 2^62 as an integer of so many bits, by rounding `mode`. */
-export function toInteger(f: Emitter, x: Real, size: number, mode: Code): { value: Code; flags: Code; range: Code } {
+export function toInteger(f: Emitter, x: Real, size: number, mode: Code): Rounding & { bits: Code; range: Code } {
   const field = i32.and(x.exponent, FIELD);
   const count = f.let('i64', bit(i32.sub(i32.const(BIAS + 63), field))); // 1 to 64
   const kept = f.let('i64', i64.shr_u(i64.shr_u(x.significand, ONE), i64.sub(count, ONE)));
@@ -221,8 +221,9 @@ export function toInteger(f: Emitter, x: Real, size: number, mode: Code): { valu
   const tooLarge = i64.gt_u(magnitude, i64.const(limit));
   const outside = i32.ge_u(i32.sub(field, i32.const(BIAS - 1)), i32.const(64));
   return {
-    value: f.let('i64', i64.sub(i64.xor(magnitude, mask), mask)),
-    flags: f.let('i32', roundingFlags(notZero(rest), up)),
+    bits: f.let('i64', i64.sub(i64.xor(magnitude, mask), mask)),
+    inexact: f.let('i32', notZero(rest)),
+    up,
     range: i32.sub(i32.const(0), i32.or(outside, tooLarge)),
   };
 } // prettier-ignore
@@ -250,4 +251,3 @@ export function comparison(f: Emitter, a: Real, b: Real): { less: Code; equal: C
 } // prettier-ignore
 export const codesOf = (less: Code, equal: Code): Code =>
   i32.or(i32.shl(less, i32.const(Math.log2(C0))), i32.shl(equal, i32.const(Math.log2(C3))));
-export const CODES = C0 | C2 | C3;

@@ -5,7 +5,8 @@ import type { Code } from '../exec/wasm.ts';
 import { i32 } from '../exec/wasm.ts';
 import type { Form, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
-import type { Index } from './x87-look.ts';
+import type { Index } from './x87-stack.ts';
+import { leaveStack } from './x87-stack.ts';
 import { notePointers, waitForExceptions } from './x87-state.ts';
 
 export const zero = i32.const(0);
@@ -24,13 +25,19 @@ export function declare(
     emit,
   });
 }
+/** One that works on the context, without begin() and finish() of x87-stack.ts. */
+export const declareGeneral: typeof declare = (mnemonic, forms, emit) =>
+  declare(mnemonic, forms, (e, ...operands) => {
+    leaveStack(e);
+    emit(e, ...operands);
+  });
 /** One that works on registers only: it waits before and notes its address behind. */
 export function onStack(
   mnemonic: string,
   forms: readonly Form[],
   emit: (e: InstructionEmitter, ...operands: Operand[]) => void,
 ): Instruction {
-  return declare(mnemonic, forms, (e, ...operands) => {
+  return declareGeneral(mnemonic, forms, (e, ...operands) => {
     waitForExceptions(e);
     emit(e, ...operands);
     notePointers(e);

@@ -5,29 +5,32 @@
 
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64 } from '../exec/wasm.ts';
-import { CONTEXT } from '../layout.ts';
+import { i32, i64, select } from '../exec/wasm.ts';
 import type { Family, Form, Instruction, Operand } from './declare.ts';
 import { arithmeticHelpers } from './x87-arithmetic.ts';
 import { comparisons } from './x87-compare.ts';
 import type { Outcome } from './x87-fast.ts';
 import { fromFloat, fromInteger, negated, product, quotient, sum, toFloat, toInteger } from './x87-fast.ts';
 import { KIND, REVERSED, generalHelpers } from './x87-general.ts';
-import type { Look, Real } from './x87-look.ts';
+import type { Real, Rounding, Stack } from './x87-stack.ts';
 import {
-  anyEmpty,
-  isFull,
-  isSomeUnmasked,
-  isUnusual,
-  load,
-  look,
-  placeOfStack,
+  anyOf,
+  begin,
+  changeReal,
+  clearC1,
+  finish,
+  pop,
   push,
-  setStatus,
-  store,
-  tagTop,
-  tagValid,
-} from './x87-look.ts';
+  realOf,
+  roundingMode,
+  setReal,
+  setRounding,
+  spill,
+  unlessMasked,
+  unlessRoom,
+  unlessUsual,
+  unlessValid,
+} from './x87-stack.ts';
 import { memoryHelpers } from './x87-memory.ts';
 import {
   C1,
@@ -43,7 +46,7 @@ import {
   waitForExceptions,
   stateHelpers,
 } from './x87-state.ts';
-import { call, codeOf, declare, indexOf, one, zero } from './x87-support.ts';
+import { call, codeOf, declare, declareGeneral, indexOf, one, zero } from './x87-support.ts';
 
 // Arithmetic: A is what is subtracted from or divided, B the other
 
@@ -66,46 +69,42 @@ const OPERATIONS: readonly Operation[] = [
 ];
 const hex = (byte: number): string => byte.toString(16).toUpperCase();
 
-/** What was computed goes to a register, unless it was not that simple. */
-function finish(e: InstructionEmitter, at: Look, empty: Code, outcome: Outcome, target: Code, pops: number, general: Code): void {
-  const isUsual = i32.eqz(i32.or(empty, isUnusual(e)));
-  const isNormal = i32.and(i32.ge_s(outcome.range, zero), i64.lt_s(outcome.top, i64.const(0)));
-  e.unlikely(
-    i32.eqz(i32.and(isUsual, isNormal)),
-    () => e.emit(general),
-    () => {
-      store(e, target, outcome);
-      tagTop(e, at, pops);
-      setStatus(e, at, outcome.flags, pops);
-    },
-  );
-} // prettier-ignore
+/** i32: not 0 unless the computation was that simple. */
+const unlessNormal = ({ range, top }: Pick<Outcome, 'range' | 'top'>): Code =>
+  i32.or(i32.lt_s(range, zero), i64.ge_s(top, i64.const(0)));
 
 function arithmetic({ name, compute, helper, digit, toRegister, reversed }: Operation): Instruction[] {
   const withMemory = (mnemonic: string, forms: readonly Form[], isInteger: boolean): Instruction =>
     declare(mnemonic, forms, (e, source) => {
-      const at = look(e);
+      const stack = begin(e);
       const value = isInteger ? e.readSigned(source) : e.read(source);
       const other = isInteger ? fromInteger(e, value) : fromFloat(e, value, source.size);
-      const target = placeOfStack(e, at, 0);
-      const mine = load(e, target);
+      const mine = realOf(e, stack, 0);
       const outcome = reversed ? compute(e, other, mine) : compute(e, mine, other);
+      const unless = anyOf(unlessValid(e, stack, 0), unlessUsual(stack), unlessNormal(outcome));
+      const after = { ...stack };
+      changeReal(e, after, 0, outcome);
+      setRounding(e, after, outcome);
       const kind = isInteger ? KIND.integer : source.size === 8 ? KIND.double : KIND.single;
-      const general = e.call(`${helper}Memory`, e.context, value, i32.const(reversed ? kind | REVERSED : kind));
-      finish(e, at, anyEmpty(at, 0), outcome, target, 0, general);
-      notePointers(e, source);
+      const general = (): void => call(e, `${helper}Memory`, value, i32.const(reversed ? kind | REVERSED : kind));
+      finish(e, stack, after, { unless, general, memory: source });
     });
   const onRegisters = (e: InstructionEmitter, sti: Operand, toRegister: boolean, pops: number): void => {
-    const at = look(e);
+    const stack = begin(e);
     const i = indexOf(e, sti);
-    const [top, other] = [placeOfStack(e, at, 0), placeOfStack(e, at, i)];
+    const [top, other] = [realOf(e, stack, 0), realOf(e, stack, i)];
     const isOther = toRegister !== reversed; // what is subtracted from or divided
-    const [a, b] = isOther ? [load(e, other), load(e, top)] : [load(e, top), load(e, other)];
-    const [first, second] = isOther ? [codeOf(i), zero] : [zero, codeOf(i)];
+    const outcome = isOther ? compute(e, other, top) : compute(e, top, other);
+    const empty = anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i));
+    const unless = anyOf(empty, unlessUsual(stack), unlessNormal(outcome));
+    const after = { ...stack };
+    changeReal(e, after, toRegister ? i : 0, outcome);
+    setRounding(e, after, outcome);
+    pop(e, after, pops);
+    const [a, b] = isOther ? [codeOf(i), zero] : [zero, codeOf(i)];
     const target = toRegister ? codeOf(i) : zero;
-    const general = e.call(`${helper}Stack`, e.context, first, second, target, i32.const(pops));
-    finish(e, at, anyEmpty(at, 0, i), compute(e, a, b), toRegister ? other : top, pops, general);
-    notePointers(e);
+    const general = (): void => call(e, `${helper}Stack`, a, b, target, i32.const(pops));
+    finish(e, stack, after, { unless, general });
   };
   return [
     withMemory(`f${name}`, [[`D8 /${digit}`, 'Md'], [`DC /${digit}`, 'Mq']], false),
@@ -139,106 +138,104 @@ function storeResult(
   notePointers(e, target);
 }
 
-interface Stored {
+interface Stored extends Rounding {
   readonly bits: Code; // i64
   readonly exponent?: Code; // i32: behind them, of a whole register
-  readonly flags: Code; // PE and C1
-  /** i32: not 0 if the general way is to be gone. */
-  readonly unusual: Code;
 }
 /** The same where `ordinary` serves nearly always; else `general` gives the bits from slot A, the exponent in slot R. */
-function storeBits(e: InstructionEmitter, at: Look, target: Operand, pops: number, ordinary: Stored, general: Code): void {
+function storeBits(e: InstructionEmitter, stack: Stack, target: Operand, pops: number, ordinary: Stored, maybe: Code | undefined, general: () => Code): void {
   const bits = e.variable('i64');
   const isForbidden = e.variable('i32');
-  const isUnusual = e.let('i32', ordinary.unusual);
+  const unless = maybe === undefined ? undefined : e.let('i32', maybe);
   e.expectWrite(target);
   const exponent = ordinary.exponent === undefined ? undefined : e.variable('i32');
   bits.set(ordinary.bits);
   exponent?.set(ordinary.exponent ?? zero);
+  const finishGeneral = (): void => call(e, 'x87FinishStore', i32.const(pops));
+  const toMemory = (): void => {
+    const host = e.hostForWrite(target);
+    if (target.size === 2) e.emit(i64.store16(host, bits.get));
+    else if (target.size === 4) e.emit(i64.store32(host, bits.get));
+    else e.emit(i64.store(host, bits.get));
+    if (exponent !== undefined) e.emit(i32.store16(host, exponent.get, 8));
+    e.done(target);
+    const after = { ...stack };
+    setRounding(e, after, ordinary);
+    pop(e, after, pops);
+    finish(e, stack, after, { unless, general: finishGeneral, memory: target });
+  };
+  if (unless === undefined) return toMemory();
   isForbidden.set(zero);
-  e.unlikely(isUnusual, () => {
+  e.unlikely(unless, () => {
+    spill(e, stack.known);
     call(e, 'x87Operand', zero);
-    bits.set(general);
+    bits.set(general());
     exponent?.set(exponentOf(e, SLOT.r));
     isForbidden.set(e.call('x87Forbids', e.context));
   });
-  const finishGeneral = e.call('x87FinishStore', e.context, i32.const(pops));
   e.unlikely(
     isForbidden.get,
-    () => e.emit(finishGeneral),
     () => {
-      const host = e.hostForWrite(target);
-      if (target.size === 2) e.emit(i64.store16(host, bits.get));
-      else if (target.size === 4) e.emit(i64.store32(host, bits.get));
-      else e.emit(i64.store(host, bits.get));
-      if (exponent !== undefined) e.emit(i32.store16(host, exponent.get, 8));
-      e.done(target);
-      e.unlikely(
-        isUnusual,
-        () => e.emit(finishGeneral),
-        () => {
-          tagTop(e, at, pops);
-          setStatus(e, at, ordinary.flags, pops);
-        },
-      );
+      if (e.x87 !== undefined) e.x87.known = undefined;
+      finishGeneral();
+      notePointers(e, target);
+      e.leaveIf(one);
     },
+    toMemory,
   );
-  notePointers(e, target);
 } // prettier-ignore
 
 function storeFloat(mnemonic: string, forms: readonly Form[], pops: number): Instruction {
   return declare(mnemonic, forms, (e, target) => {
-    const at = look(e);
-    const real = load(e, placeOfStack(e, at, 0));
-    const { bits, flags, range } = toFloat(e, real, target.size);
-    const isNormal = i32.and(i32.ge_s(range, zero), i64.lt_s(real.significand, i64.const(0)));
-    const unusual = i32.or(i32.or(anyEmpty(at, 0), isUnusual(e)), i32.eqz(isNormal));
-    const general = e.call(target.size === 4 ? 'x87ToSingle' : 'x87ToDouble', e.context);
-    storeBits(e, at, target, pops, { bits, flags, unusual }, general);
+    const stack = begin(e);
+    const real = realOf(e, stack, 0);
+    const ordinary = toFloat(e, real, target.size);
+    const isNormal = unlessNormal({ range: ordinary.range, top: real.significand });
+    const unless = anyOf(unlessValid(e, stack, 0), unlessUsual(stack), isNormal);
+    const general = (): Code => e.call(target.size === 4 ? 'x87ToSingle' : 'x87ToDouble', e.context);
+    storeBits(e, stack, target, pops, ordinary, unless, general);
   });
 }
 function storeAsInteger(mnemonic: string, forms: readonly Form[], pops: number, truncate: number): Instruction {
   return declare(mnemonic, forms, (e, target) => {
-    const at = look(e);
-    const real = load(e, placeOfStack(e, at, 0));
-    const control = i32.and(i32.shr_u(e.get('fcw'), i32.const(10)), i32.const(3));
-    const mode = e.let('i32', truncate === 0 ? control : i32.const(3));
-    const { value, flags, range } = toInteger(e, real, target.size, mode);
-    const isNormal = i32.and(i32.ge_s(range, zero), i64.lt_s(real.significand, i64.const(0)));
-    const unusual = i32.or(i32.or(anyEmpty(at, 0), isSomeUnmasked(e)), i32.eqz(isNormal));
-    const general = e.call('x87ToInteger', e.context, i32.const(target.size * 8), i32.const(truncate));
-    storeBits(e, at, target, pops, { bits: value, flags, unusual }, general);
+    const stack = begin(e);
+    const real = realOf(e, stack, 0);
+    const mode = e.let('i32', truncate === 0 ? roundingMode(stack) : i32.const(3));
+    const ordinary = toInteger(e, real, target.size, mode);
+    const isNormal = unlessNormal({ range: ordinary.range, top: real.significand });
+    const unless = anyOf(unlessValid(e, stack, 0), unlessMasked(stack), isNormal);
+    const general = (): Code =>
+      e.call('x87ToInteger', e.context, i32.const(target.size * 8), i32.const(truncate));
+    storeBits(e, stack, target, pops, ordinary, unless, general);
   });
 } // prettier-ignore
 /** FST ST(i): the register as it is; only an empty one is an exception. */
 function storeRegister(mnemonic: string, forms: readonly Form[], pops: number): Instruction {
   return declare(mnemonic, forms, (e, sti) => {
-    const at = look(e);
+    const stack = begin(e);
     const i = indexOf(e, sti);
-    e.unlikely(
-      anyEmpty(at, 0),
-      () => call(e, 'x87Underflow', codeOf(i), i32.const(pops)),
-      () => {
-        if (i !== 0) {
-          store(e, placeOfStack(e, at, i), load(e, placeOfStack(e, at, 0)));
-          tagValid(e, at, i);
-        }
-        tagTop(e, at, pops);
-        setStatus(e, at, 0, pops);
-      },
-    );
-    notePointers(e);
+    const real = realOf(e, stack, 0);
+    const unless = unlessValid(e, stack, 0);
+    const after = { ...stack };
+    if (i !== 0) setReal(e, after, i, real);
+    clearC1(after);
+    pop(e, after, pops);
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Underflow', codeOf(i), i32.const(pops)) });
   });
 }
 
-/** What is pushed comes without an exception of its own. */
-function pushReal(e: InstructionEmitter, value: Real, at: Look): void {
-  e.unlikely(
-    isFull(at),
-    () => call(e, 'x87LoadReal', value.significand, value.exponent),
-    () => push(e, at, value),
-  );
-}
+/** A value that comes without an exception of its own, or such that `unless` and `general` see to it. */
+function pushReal(e: InstructionEmitter, stack: Stack, value: Real, memory?: Operand, unless?: Code, general?: () => void): void {
+  const full = unlessRoom(e, stack);
+  const after = { ...stack };
+  push(e, after, value);
+  clearC1(after);
+  finish(e, stack, after, {
+    unless: anyOf(full, unless),
+    general: general ?? (() => call(e, 'x87LoadReal', value.significand, value.exponent)),
+    ...(memory === undefined ? {} : { memory }),
+  });
+} // prettier-ignore
 
 /** Extended constants by rounding: significand to nearest, exponent, what is added when rounding down or to zero, when up. */
 const CONSTANTS: readonly (readonly [string, string, bigint, number, number, number])[] = [
@@ -252,83 +249,71 @@ const CONSTANTS: readonly (readonly [string, string, bigint, number, number, num
 ];
 const constants = CONSTANTS.map(([mnemonic, byte, significand, exponent, down, up]) =>
   declare(mnemonic, [[`D9 ${byte}`, '']], (e) => {
-    const at = look(e);
-    const mode = e.let('i32', i32.and(i32.shr_u(e.get('fcw'), i32.const(10)), i32.const(3)));
+    const stack = begin(e);
+    const mode = e.let('i32', roundingMode(stack));
     let value = i64.const(significand);
     if (down !== 0) value = i64.sub(value, i64.extend_i32_u(i32.and(mode, one)));
     if (up !== 0) value = i64.add(value, i64.extend_i32_u(i32.eq(mode, i32.const(2))));
-    pushReal(e, { significand: e.let('i64', value), exponent: i32.const(exponent) }, at);
-    notePointers(e);
+    pushReal(e, stack, { significand: e.let('i64', value), exponent: i32.const(exponent) });
   }),
 );
 
 /** ST(0) with another sign. */
 function signed(mnemonic: string, form: string, change: (exponent: Code) => Code): Instruction {
   return declare(mnemonic, [[form, '']], (e) => {
-    const at = look(e);
-    e.unlikely(
-      anyEmpty(at, 0),
-      () => call(e, 'x87Underflow', zero, zero),
-      () => {
-        const place = placeOfStack(e, at, 0);
-        const exponent = i32.load16_u(place, CONTEXT.x87 + 8);
-        e.emit(i32.store16(place, change(exponent), CONTEXT.x87 + 8));
-        setStatus(e, at, 0, 0);
-      },
-    );
-    notePointers(e);
+    const stack = begin(e);
+    const { significand, exponent } = realOf(e, stack, 0);
+    const unless = unlessValid(e, stack, 0);
+    const after = { ...stack };
+    changeReal(e, after, 0, { significand, exponent: e.let('i32', change(exponent)) });
+    clearC1(after);
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Underflow', zero, zero) });
   });
 }
 function conditional(mnemonic: string, form: string, condition: number): Instruction {
   return declare(mnemonic, [[form, 'ST0,STi']], (e, _st0, sti) => {
-    const at = look(e);
+    const stack = begin(e);
     const i = indexOf(e, sti);
     const wanted = e.let('i32', e.condition(condition));
-    e.unlikely(
-      anyEmpty(at, 0, i),
-      () => call(e, 'x87Move', codeOf(i), wanted),
-      () => e.when(wanted, () => store(e, placeOfStack(e, at, 0), load(e, placeOfStack(e, at, i)))),
-    );
-    notePointers(e);
+    const [top, other] = [realOf(e, stack, 0), realOf(e, stack, i)];
+    const unless = anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i));
+    const after = { ...stack };
+    changeReal(e, after, 0, {
+      significand: e.let('i64', select(wanted, other.significand, top.significand)),
+      exponent: e.let('i32', select(wanted, other.exponent, top.exponent)),
+    });
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Move', codeOf(i), wanted) });
   });
 }
 
 const moves: readonly Instruction[] = [
   declare('fld', [['D9 /0', 'Md'], ['DD /0', 'Mq']], (e, source) => {
-    const at = look(e);
+    const stack = begin(e);
     const value = e.read(source);
     const real = fromFloat(e, value, source.size);
     const kind = i32.const(source.size === 8 ? KIND.double : KIND.single);
-    e.unlikely(
-      i32.or(isFull(at), i64.ge_s(real.significand, i64.const(0))),
-      () => call(e, 'x87LoadMemory', value, kind),
-      () => push(e, at, real),
-    );
-    notePointers(e, source);
+    const isOdd = i64.ge_s(real.significand, i64.const(0));
+    pushReal(e, stack, real, source, isOdd, () => call(e, 'x87LoadMemory', value, kind));
   }),
   declare('fld', [['DB /5', 'Mt']], (e, source) => {
-    const at = look(e);
+    const stack = begin(e);
     const host = e.hostForRead(source);
     const significand = e.let('i64', i64.load(host));
-    pushReal(e, { significand, exponent: e.let('i32', i32.load16_u(host, 8)) }, at);
-    notePointers(e, source);
+    const exponent = e.let('i32', i32.load16_u(host, 8));
+    pushReal(e, stack, { significand, exponent }, source);
   }),
   declare('fld', [['D9 C0+i', 'STi']], (e, sti) => {
-    const at = look(e);
+    const stack = begin(e);
     const i = indexOf(e, sti);
-    e.unlikely(
-      i32.or(isFull(at), anyEmpty(at, i)),
-      () => call(e, 'x87LoadStack', codeOf(i)),
-      () => push(e, at, load(e, placeOfStack(e, at, i))),
-    );
-    notePointers(e);
+    const real = realOf(e, stack, i);
+    const unless = unlessValid(e, stack, i);
+    pushReal(e, stack, real, undefined, unless, () => call(e, 'x87LoadStack', codeOf(i)));
   }),
   declare('fild', [['DF /0', 'Mw'], ['DB /0', 'Md'], ['DF /5', 'Mq']], (e, source) => {
-    const at = look(e);
-    pushReal(e, fromInteger(e, e.readSigned(source)), at);
-    notePointers(e, source);
+    const stack = begin(e);
+    pushReal(e, stack, fromInteger(e, e.readSigned(source)), source);
   }),
-  declare('fbld', [['DF /4', 'Mt']], (e, source) => {
+  declareGeneral('fbld', [['DF /4', 'Mt']], (e, source) => {
     waitForExceptions(e);
     const host = e.hostForRead(source);
     noException(e);
@@ -340,17 +325,18 @@ const moves: readonly Instruction[] = [
   storeFloat('fst', [['D9 /2', 'Md'], ['DD /2', 'Mq']], 0),
   storeFloat('fstp', [['D9 /3', 'Md'], ['DD /3', 'Mq']], 1),
   declare('fstp', [['DB /7', 'Mt']], (e, target) => {
-    const at = look(e);
-    const { significand, exponent } = load(e, placeOfStack(e, at, 0));
-    const ordinary = { bits: significand, exponent, flags: zero, unusual: anyEmpty(at, 0) };
-    storeBits(e, at, target, 1, ordinary, e.call('x87ToRegister', e.context));
+    const stack = begin(e);
+    const { significand, exponent } = realOf(e, stack, 0);
+    const ordinary = { bits: significand, exponent, inexact: zero, up: zero };
+    const general = (): Code => e.call('x87ToRegister', e.context);
+    storeBits(e, stack, target, 1, ordinary, unlessValid(e, stack, 0), general);
   }),
   storeRegister('fst', [['DD D0+i', 'STi']], 0),
   storeRegister('fstp', [['DD D8+i', 'STi'], ['DF D0+i', 'STi'], ['DF D8+i', 'STi']], 1),
   storeAsInteger('fist', [['DF /2', 'Mw'], ['DB /2', 'Md']], 0, 0),
   storeAsInteger('fistp', [['DF /3', 'Mw'], ['DB /3', 'Md'], ['DF /7', 'Mq']], 1, 0),
   storeAsInteger('fisttp', [['DF /1', 'Mw'], ['DB /1', 'Md'], ['DD /1', 'Mq']], 1, 1),
-  declare('fbstp', [['DF /6', 'Mt']], (e, target) => {
+  declareGeneral('fbstp', [['DF /6', 'Mt']], (e, target) => {
     waitForExceptions(e);
     call(e, 'x87Operand', zero);
     const digits = e.let('i64', e.call('x87ToDecimal', e.context));
@@ -360,32 +346,27 @@ const moves: readonly Instruction[] = [
     });
   }),
   declare('fxch', [['D9 C8+i', 'STi'], ['DD C8+i', 'STi'], ['DF C8+i', 'STi']], (e, sti) => {
-    const at = look(e);
+    const stack = begin(e);
     const i = indexOf(e, sti);
-    e.unlikely(
-      anyEmpty(at, 0, i),
-      () => call(e, 'x87Exchange', codeOf(i)),
-      () => {
-        const [top, other] = [placeOfStack(e, at, 0), placeOfStack(e, at, i)];
-        const [mine, its] = [load(e, top), load(e, other)];
-        store(e, top, its);
-        store(e, other, mine);
-        setStatus(e, at, 0, 0);
-      },
-    );
-    notePointers(e);
+    const [mine, its] = [realOf(e, stack, 0), realOf(e, stack, i)];
+    const unless = anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i));
+    const after = { ...stack };
+    changeReal(e, after, 0, its);
+    changeReal(e, after, i, mine);
+    clearC1(after);
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Exchange', codeOf(i)) });
   }),
   signed('fchs', 'D9 E0', (exponent) => i32.xor(exponent, i32.const(0x8000))),
   signed('fabs', 'D9 E1', (exponent) => i32.and(exponent, i32.const(0x7fff))),
   conditional('fcmovb', 'DA C0+i', 2), conditional('fcmove', 'DA C8+i', 4), conditional('fcmovbe', 'DA D0+i', 6), conditional('fcmovu', 'DA D8+i', 10),
   conditional('fcmovnb', 'DB C0+i', 3), conditional('fcmovne', 'DB C8+i', 5), conditional('fcmovnbe', 'DB D0+i', 7), conditional('fcmovnu', 'DB D8+i', 11),
-  declare('ffree', [['DD C0+i', 'STi']], (e, sti) => {
+  declareGeneral('ffree', [['DD C0+i', 'STi']], (e, sti) => {
     waitForExceptions(e);
     tagEmpty(e, physical(e, e.stIndex(sti)));
     e.set('fsw', i32.and(e.get('fsw'), i32.const(~C1)));
     notePointers(e);
   }),
-  declare('ffreep', [['DF C0+i', 'STi']], (e, sti) => {
+  declareGeneral('ffreep', [['DF C0+i', 'STi']], (e, sti) => {
     waitForExceptions(e);
     tagEmpty(e, physical(e, e.stIndex(sti)));
     tagEmpty(e, physical(e, zero));
@@ -394,14 +375,14 @@ const moves: readonly Instruction[] = [
     notePointers(e);
   }),
   ...([['fincstp', 'F7', 1], ['fdecstp', 'F6', -1]] as const).map(([mnemonic, byte, by]) =>
-    declare(mnemonic, [[`D9 ${byte}`, '']], (e) => {
+    declareGeneral(mnemonic, [[`D9 ${byte}`, '']], (e) => {
       waitForExceptions(e);
       moveTop(e, i32.const(by));
       e.set('fsw', i32.and(e.get('fsw'), i32.const(~C1)));
       notePointers(e);
     }),
   ),
-  declare('fnop', [['D9 D0', '']], (e) => {
+  declareGeneral('fnop', [['D9 D0', '']], (e) => {
     waitForExceptions(e);
     notePointers(e);
   }),
@@ -409,7 +390,7 @@ const moves: readonly Instruction[] = [
 
 /** One operand, one result, in ST(0). */
 const single = (mnemonic: string, form: string, helper: string): Instruction =>
-  declare(mnemonic, [[form, '']], (e) => {
+  declareGeneral(mnemonic, [[form, '']], (e) => {
     waitForExceptions(e);
     call(e, 'x87Operand', zero);
     call(e, helper);
