@@ -4,7 +4,7 @@
 
 import type { Emitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64, select } from '../exec/wasm.ts';
+import { f64, i32, i64, select } from '../exec/wasm.ts';
 import type { Real, Rounding } from './x87-stack.ts';
 import { BIAS, C0, C3, TOP_BIT } from './x87-state.ts';
 
@@ -43,13 +43,14 @@ function rounded(f: Emitter, high: Code, low: Code, field: Code): Rounding & { s
 
 export function sum(f: Emitter, a: Real, b: Real): Outcome {
   const [fieldA, fieldB] = [fieldOf(f, a), fieldOf(f, b)];
-  const less = i32.and(i32.eq(fieldA, fieldB), i64.lt_u(a.significand, b.significand));
-  const swap = f.let('i32', i32.or(i32.lt_u(fieldA, fieldB), less));
+  const ahead = f.let('i32', i32.sub(fieldA, fieldB));
+  const behind = f.let('i32', i32.shr_s(ahead, i32.const(31)));
+  const distance = f.let('i32', i32.sub(i32.xor(ahead, behind), behind));
+  const swap = f.let('i32', i32.or(behind, i32.and(i32.eqz(ahead), i64.lt_u(a.significand, b.significand))));
   const large = f.let('i64', select(swap, b.significand, a.significand));
   const small = f.let('i64', select(swap, a.significand, b.significand));
   const exponent = f.let('i32', select(swap, b.exponent, a.exponent));
   const field = f.let('i32', i32.and(exponent, FIELD));
-  const distance = f.let('i32', i32.sub(field, select(swap, fieldA, fieldB)));
   // The smaller one as (whole, part) >> distance; from 127 on only that it is not zero counts
   const count = f.let('i64', bit(select(i32.lt_u(distance, i32.const(127)), distance, i32.const(127))));
   const whole = f.let('i64', i64.shr_u(small, count));
@@ -121,26 +122,30 @@ export function quotient(f: Emitter, a: Real, b: Real): Outcome {
   const n32 = i64.const(32);
   // So that there is something to divide by, whatever it is
   const divisor = f.let('i64', i64.or(b.significand, TOP_BIT));
-  const upper = f.let('i64', i64.shr_u(divisor, n32));
-  const lower = f.let('i64', i64.and(divisor, i64.const(0xffff_ffff)));
   const one = f.let('i64', bit(i64.ge_u(a.significand, divisor)));
-  // Knuth's algorithm D with two digits of 32 bits: a digit is estimated by `upper`, and at most 2 too large
+  // Two digits of 32 bits, estimated in double precision as four times the digit; adding 2^52 makes an integer of that. It
+  // is off by less than 2^-15, so only where the quarters are 0 the digit may be 1 too large, and the rest is small then.
+  const estimate = f.let('f64', f64.div(f64.const(2 ** 34), f64.convert_i64_s(i64.shr_u(divisor, ONE))));
   const digit = (rest: Code, next: Code | undefined): { digit: Code; rest: Code } => {
-    const follow = (x: Code): Code => (next === undefined ? i64.shl(x, n32) : i64.or(i64.shl(x, n32), next));
-    const q = f.let('i64', i64.div_u(rest, upper));
-    const r = f.let('i64', i64.sub(rest, i64.mul(q, upper)));
-    const t = f.let('i64', i64.mul(q, lower));
-    const once = f.let('i32', i64.gt_u(t, follow(r)));
-    const r1 = f.let('i64', i64.add(r, select(once, upper, ZERO)));
-    const t1 = i64.sub(t, select(once, lower, ZERO));
-    const twice = i32.and(i64.eqz(i64.shr_u(r1, n32)), i64.gt_u(t1, follow(r1)));
-    const exact = f.let('i64', i64.sub(i64.sub(q, bit(once)), bit(twice)));
-    return { digit: exact, rest: f.let('i64', i64.sub(follow(rest), i64.mul(exact, divisor))) };
+    const follow = next === undefined ? i64.shl(rest, n32) : i64.or(i64.shl(rest, n32), next);
+    const rough = f64.mul(f64.convert_i64_s(i64.shr_u(rest, ONE)), estimate);
+    const quarters = f.let(
+      'i64',
+      i64.and(i64.reinterpret_f64(f64.add(rough, f64.const(2 ** 52))), i64.const(2 ** 36 - 1)),
+    );
+    const q = f.let('i64', i64.shr_u(quarters, i64.const(2)));
+    const r = f.let('i64', i64.sub(follow, i64.mul(q, divisor)));
+    const whole = i64.eqz(i64.and(quarters, i64.const(3)));
+    const below = f.let('i64', i64.and(i64.shr_s(r, i64.const(63)), i64.sub(ZERO, bit(whole))));
+    return {
+      digit: f.let('i64', i64.add(q, below)),
+      rest: f.let('i64', i64.add(r, i64.and(divisor, below))),
+    };
   };
   // a or a / 2, followed by 64 bits of which only the first may be set
   const first = digit(f.let('i64', i64.shr_u(a.significand, one)), f.let('i64', i64.shl(i64.and(a.significand, one), i64.const(31)))); // prettier-ignore
   const second = digit(first.rest, undefined);
-  const whole = f.let('i64', i64.or(i64.shl(first.digit, n32), second.digit));
+  const whole = f.let('i64', i64.add(i64.shl(first.digit, n32), second.digit));
   const { rest } = second;
   // Against half of the divisor: all that rounding asks for
   const other = i64.sub(i64.sub(divisor, rest), i64.and(whole, ONE));
