@@ -7,6 +7,7 @@ import { conditionOf, flagOf, flagWord, rawWords } from './flags.ts';
 import type { FlagHome, Flags } from './flags.ts';
 import { signExtend } from '../exec/flags.ts';
 import type { Operand, OperandKind, OperandLetter } from '../isa/declare.ts';
+import { spill } from '../isa/x87-stack.ts';
 import { CONTEXT } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
 import type { Code, Type } from '../exec/wasm.ts';
@@ -43,6 +44,8 @@ function unsupported(what: string): never {
 export interface Control extends SlotPicker {
   /** Leaves in front of the instruction, for the interpreter to execute it. */
   stepCode(): Code;
+  /** Leaves behind the instruction. */
+  leaveCode(): Code;
   /** Goes on at a static address, as an offset from the entry's page. */
   branchTo(at: number): void;
   /** Goes on at an address that is known only then. */
@@ -151,6 +154,12 @@ export function flagHome(unit: Unit): FlagHome {
   };
   flagHomes.set(unit, home);
   return home;
+}
+
+/** What the path knows of the x87 goes to the context. */
+export function spillX87(unit: Unit): void {
+  if (unit.state.x87 !== undefined) spill(baseEmitter(unit), unit.state.x87);
+  unit.state.x87 = undefined;
 }
 
 /** Words as assignments to their locals. */
@@ -427,8 +436,17 @@ export function instructionEmitter(
     address32: variant.address32,
     encoding: entry.encoding,
     vectorBytes: 16,
+    x87: {
+      get known() {
+        return unit.state.x87;
+      },
+      set known(known) {
+        unit.state.x87 = known;
+      },
+    },
     isMemory: (operand) => operand.kind === 'memory',
     constant(operand) {
+      if (operand.kind === 'st') return decoded.rm;
       if (operand.kind !== 'immediate') return undefined;
       return Number(BigInt.asIntN(64, constantOf(immediateOf(placed(operand))) ?? 0n));
     },
@@ -573,6 +591,7 @@ export function instructionEmitter(
       return keep(unit, 'i32', i32.add(host, i32.const(offset)));
     },
     done: () => undefined,
+    expectWrite: (operand) => void accessOf(placed(operand), true),
     registerAddress: () => unsupported('address of a register'),
     regField: () => i32.const(decoded.reg),
     segmentBase: segmentCode,
@@ -670,6 +689,13 @@ export function instructionEmitter(
     },
     faultIf(condition) {
       e.unlikely(condition, () => e.raise(0));
+    },
+    leaveIf(condition, before) {
+      e.unlikely(condition, () => {
+        before?.();
+        emit(unit, control.leaveCode());
+        unit.state.ended = true;
+      });
     },
     privileged() {
       unsupported('privileged');

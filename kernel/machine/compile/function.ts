@@ -37,7 +37,7 @@ import type { FunctionCode } from '../exec/wasm-module.ts';
 import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
 import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
-import { Unsupported, flagHome, flagSets, instructionEmitter, storeFlagWords } from './emit.ts';
+import { Unsupported, flagHome, flagSets, instructionEmitter, spillX87, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
 import { DISPATCHER, flowGraph } from './graph.ts';
 import type { Flags } from './flags.ts';
@@ -68,6 +68,15 @@ export interface CaseTable {
   readonly length: number;
 }
 
+/** An instruction that is being written, and what held in front of it. */
+interface Here {
+  readonly instruction: Instruction;
+  readonly flags: Flags;
+  readonly x87: PathState['x87'];
+  readonly executed: number;
+  step: Code | undefined;
+}
+
 interface Work {
   readonly region: Region;
   readonly graph: FlowGraph;
@@ -94,12 +103,7 @@ interface Work {
   /** Places outside to which it goes. */
   readonly exits: Set<number>;
   /** The instruction that is being written, and what held in front of it. */
-  at: {
-    readonly instruction: Instruction;
-    readonly flags: Flags;
-    readonly executed: number;
-    step: Code | undefined;
-  };
+  at: Here;
   emit: ((instruction: Instruction) => void) | undefined;
   /** While a stub is written: where the call comes back to. */
   stubBack: number | undefined;
@@ -175,13 +179,17 @@ const stepNumber = (at: number, executed: number): number => at * (1 << STEP_BIT
  * The exit in front of an instruction, where every register is at home. There are as many of them as accesses to memory:
  * they are short, what they have in common is behind `leaveStep`.
  */
-function stepExit(work: Work, flags: Flags, executed: number, at: number): Code {
+function stepExit(work: Work, { flags, x87, executed, instruction }: Here): Code {
   const { unit } = work;
   const before = unit.state;
-  unit.state = { ...before, flags };
+  unit.state = { ...before, flags, x87 };
   const code = collect(unit, () => {
+    spillX87(unit);
     const words = flags.kind === 'context' || flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
-    emit(unit, setTogether([...flagSets(words), [LOCAL.status, i32.const(stepNumber(at, executed))]]));
+    emit(
+      unit,
+      setTogether([...flagSets(words), [LOCAL.status, i32.const(stepNumber(instruction.at, executed))]]),
+    );
     emit(unit, br(flags.kind === 'context' ? work.stepBare : work.stepRaw));
   });
   unit.state = before;
@@ -204,7 +212,8 @@ function leaveWith(work: Work, state: PathState, registers: () => readonly Assig
   const before = unit.state;
   unit.state = state;
   const code = collect(unit, () => {
-    const { flags } = state;
+    spillX87(unit);
+    const { flags } = unit.state;
     const isHome = flags.kind === 'context' || flags.kind === 'locals';
     // Rare exits leave it to storeFlags to make the words what the interpreter wants
     const isRare = status === EXIT.step;
@@ -223,6 +232,7 @@ function leaveWith(work: Work, state: PathState, registers: () => readonly Assig
 function goHome(work: Work, further: readonly Assignment[] = []): void {
   const { unit } = work;
   const { flags, executed } = unit.state;
+  spillX87(unit);
   const words = flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
   const sets = [...homeward(unit), ...flagSets(words), ...further];
   if (sets.length > 0) emit(unit, setTogether(sets));
@@ -272,6 +282,7 @@ function emitCallout(work: Work, instruction: Instruction): void {
 function toContext(work: Work): void {
   const { unit } = work;
   const { flags } = unit.state;
+  spillX87(unit);
   const sets = homeward(unit);
   if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
   else if (flags.kind !== 'context') storeFlagWords(unit, flagWords(flags, flagHome(unit)));
@@ -297,6 +308,7 @@ function emitCall(work: Work, target: Code, back: number): void {
     return;
   }
   work.calls = true;
+  spillX87(unit);
   const { flags, executed } = unit.state;
   if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
   const isStored = flags.kind === 'locals' || flags.kind === 'context';
@@ -514,7 +526,7 @@ function emitBlock(work: Work, node: FlowNode): void {
 
 /** The exit in front of the instruction that is being written. */
 function stepCodeOf(work: Work, at = work.at): Code {
-  return (at.step ??= stepExit(work, at.flags, at.executed, at.instruction.at));
+  return (at.step ??= stepExit(work, at));
 }
 
 function controlOf(work: Work): Control {
@@ -525,6 +537,7 @@ function controlOf(work: Work): Control {
     slotFor: services.slotFor,
     localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode: () => stepCodeOf(work),
+    leaveCode: () => exitCode(work, unit.state, EXIT.jump, addressOf(now().at + now().length)),
     branchTo(at) {
       const isCall = mnemonic() === 'call';
       if (!isCall || work.region.blocks.get(unit.block)?.callee === at) return goTo(work, at);
@@ -548,10 +561,10 @@ function controlOf(work: Work): Control {
 
 function emitOne(work: Work, instruction: Instruction): void {
   const { unit } = work;
-  const { flags, executed } = unit.state;
+  const { flags, x87, executed } = unit.state;
   const flow = flowOf(instruction);
   const outer = work.at;
-  const here = { instruction, flags, executed, step: undefined };
+  const here: Here = { instruction, flags, x87, executed, step: undefined };
   const stepCode = (): Code => stepCodeOf(work, here);
   if (flow === 'leaves') {
     emit(unit, stepCode());
@@ -581,7 +594,7 @@ function emitOne(work: Work, instruction: Instruction): void {
     statements.length = length;
     unit.pending.length = pending;
     unit.nesting = nesting;
-    unit.state = { ...homeState(unit, flags), executed };
+    unit.state = { ...homeState(unit, flags), x87, executed };
     if (flow === 'falls') return emitCallout(work, instruction);
     emit(unit, stepCode());
     unit.state.ended = true;
@@ -692,7 +705,7 @@ export function compileRegion(region: Region, name: string, services: Services):
     loadsFlags: false,
     watchesDrops: false,
     exits: new Set(),
-    at: { instruction: first, flags: { kind: 'locals' }, executed: 0, step: undefined },
+    at: { instruction: first, flags: { kind: 'locals' }, x87: undefined, executed: 0, step: undefined },
     emit: undefined,
     stubBack: undefined,
     longest: new Map(),

@@ -47,9 +47,9 @@ export type Tier = 'inline' | 'handler' | 'leaves';
 const FAMILIES: readonly (readonly [tier: Tier, families: readonly Family[]])[] = [
   ['inline', [arithmetic, logic, shift, bits, multiply, move, exchange, stack, branch, bmi]],
   ['inline', [sseMove, sseInteger, sseShuffle, sseFloat, sseConvert, sseRound, sseString]],
+  ['inline', [x87, x87Control, x87Remainder, x87Transcendental, x87Trigonometry]],
   ['handler', [string, sseState, system, movbe, adx, aes, pclmul, sha]],
   ['handler', [avx, avxVector, avxMemory, avxCompare, fma, f16c]],
-  ['handler', [x87, x87Control, x87Remainder, x87Transcendental, x87Trigonometry]],
 ];
 
 /** By mnemonic, where it is not as in the rest of the family. */
@@ -63,6 +63,11 @@ const EXCEPTIONS: Readonly<Record<string, Tier>> = {
   blendvps: 'handler',
   blendvpd: 'handler',
   enter: 'handler',
+  // Whole images
+  fnstenv: 'handler',
+  fldenv: 'handler',
+  fnsave: 'handler',
+  frstor: 'handler',
   // They end the slice, or change what the loop must look at
   popf: 'leaves',
   syscall: 'leaves',

@@ -9,6 +9,7 @@
 import type { Code, Type } from '../exec/wasm.ts';
 import { i64, local } from '../exec/wasm.ts';
 import { f32x4, f64x2, v128 } from '../exec/wasm-simd.ts';
+import type { Known } from '../isa/x87-stack.ts';
 import type { FlagWords, Flags } from './flags.ts';
 import type { Group } from './memory.ts';
 import type { Value, Values } from './values.ts';
@@ -52,6 +53,8 @@ export interface PathState {
   gpr: Value[];
   xmm: Vector[];
   flags: Flags;
+  /** What is not in the context alone. */
+  x87: Known | undefined;
   /** Checked memory, by the root of the address. */
   groups: Map<string, Group>;
   /** Instructions of the path that `remaining` does not know yet. */
@@ -121,6 +124,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
       gpr: [],
       xmm: [],
       flags: { kind: 'context' },
+      x87: undefined,
       groups: new Map(),
       executed: 0,
       ended: false,
@@ -160,7 +164,7 @@ export function freshValue(values: Values, code: Code, bits: number, home = -1):
 export function homeState(unit: Unit, flags: Flags): PathState {
   const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64, i));
   const xmm = [...unit.homeVectors];
-  return { gpr, xmm, flags, groups: new Map(), executed: 0, ended: false };
+  return { gpr, xmm, flags, x87: undefined, groups: new Map(), executed: 0, ended: false };
 }
 
 function homeVector(number: number, home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {
@@ -462,7 +466,13 @@ export function settle(unit: Unit): void {
   const { gpr, xmm } = unit.state;
   let changed = 0;
   for (let i = 0; i < 16; i++) if (gpr[i]?.home !== i) changed |= 1 << i;
-  if (changed !== 0) unit.state.flags = preserve(unit, unit.state.flags, changed);
+  if (changed !== 0) {
+    unit.state.flags = preserve(unit, unit.state.flags, changed);
+    const { x87 } = unit.state;
+    // The operand's address is all that the x87 has of general registers
+    if (x87?.fdp !== undefined && (homesIn(unit, x87.fdp) & changed) !== 0)
+      unit.state.x87 = { ...x87, fdp: evaluate(unit, 'i64', x87.fdp) };
+  }
   const sets = homeward(unit);
   if (sets.length === 0) return;
   emit(unit, setTogether(sets));

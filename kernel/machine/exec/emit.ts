@@ -305,6 +305,7 @@ export function emitHandler(
       return hostOf(operand);
     },
     done: (operand) => writeBack(hostOf(placed(operand))),
+    expectWrite: () => undefined,
     registerAddress: (operand) => placeOf(placed(operand)),
     regField: () => field(RECORD.reg),
     segmentBase: () => i64.load(slot(RECORD.segment)),
@@ -404,6 +405,7 @@ export function emitHandler(
     faultIf(condition) {
       body.unlikely(condition, () => body.emit(faultCode));
     },
+    leaveIf: () => undefined,
     privileged() {
       e.raiseIf(e.get('cpl'), VECTOR.generalProtection);
     },

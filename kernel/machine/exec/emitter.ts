@@ -8,6 +8,7 @@
 // Order in an emit(): read everything, compute, write the memory operand (that may fault), then registers, then flags.
 
 import type { Operand } from '../isa/declare.ts';
+import type { Known } from '../isa/x87-stack.ts';
 import type { Code, Type } from './wasm.ts';
 
 /** Arithmetic whose flags are derived from operands and result. */
@@ -56,9 +57,11 @@ export interface InstructionEmitter extends Emitter {
   readonly vectorBytes: 16 | 32;
   /** Of the halves of a ymm operation, whose SIMD exceptions are raised together: runs the lanes (isa/avx-lift.ts). */
   readonly collectExceptions?: (lanes: () => void) => void;
+  /** In compiled code: what is known of the x87 here (isa/x87-stack.ts). */
+  readonly x87?: { known: Known | undefined };
   isMemory(operand: Operand): boolean;
   /**
-   * The value of an immediate of one byte (0 to 255) or of a constant operand, where it is known while code is emitted: in
+   * The value of an immediate of one byte (0 to 255), of a constant operand or the i of an STi, where it is known while code is emitted: in
    * the compiler tier. Undefined in the interpreter, whose handlers serve every immediate: then e.read() has it at run time.
    */
   constant(operand: Operand): number | undefined;
@@ -94,6 +97,8 @@ export interface InstructionEmitter extends Emitter {
   hostForRead(operand: Operand): Code;
   hostForWrite(operand: Operand): Code;
   done(operand: Operand): void;
+  /** A hint: the operand will be written unless something rare forbids it. Compiled code looks here whether it is there. */
+  expectWrite(operand: Operand): void;
   /** i32 host address of the register of an xmm, mmx or gpr operand. */
   registerAddress(operand: Operand): Code;
   /** i32: context offset or number of a segment register operand, or what else the reg field holds. */
@@ -156,6 +161,8 @@ export interface InstructionEmitter extends Emitter {
   raiseIf(condition: Code, vector: number, errorCode?: Code): void;
   /** If a helper that returns i32 reports a fault that it has already stored in the context: leave. */
   faultIf(condition: Code): void;
+  /** Compiled code is left behind this instruction, when it has happened; the interpreter goes on there anyway. */
+  leaveIf(condition: Code, before?: () => void): void;
   /** #GP(0) unless CPL is 0. */
   privileged(): void;
   /** Leaves the run loop behind this instruction. */

@@ -3,7 +3,11 @@
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
 import { i32, i64, select } from '../exec/wasm.ts';
-import type { Form, Instruction, Operand } from './declare.ts';
+import type { Form, Instruction } from './declare.ts';
+import { codesOf, comparison, fromFloat, fromInteger } from './x87-fast.ts';
+import { KIND } from './x87-general.ts';
+import type { Ending, Real, Stack } from './x87-stack.ts';
+import { anyOf, begin, clearC1, finish, pop, realOf, setCodes, unlessValid } from './x87-stack.ts';
 import {
   C0,
   C1,
@@ -13,63 +17,72 @@ import {
   SLOT,
   isClass,
   notePointers,
-  put,
-  setC1,
-  setClass,
   signOf,
   waitForExceptions,
 } from './x87-state.ts';
-import type { Format } from './x87-support.ts';
-import { call, declare, floatOf, fromMemory, one, zero } from './x87-support.ts';
+import { call, codeOf, declare, declareGeneral, indexOf, one, zero } from './x87-support.ts';
 
-const CONDITIONS = C0 | C2 | C3;
-/** The condition codes and the pops of a comparison whose operands are in A and B. */
-function finishCompare(e: InstructionEmitter, quiet: boolean, pops: number, memory?: Operand): void {
-  const codes = e.let('i32', e.call('x87Compare', e.context, i32.const(quiet ? 1 : 0)));
-  e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~CONDITIONS)), codes));
-  call(e, 'x87FinishStore', i32.const(pops));
-  notePointers(e, memory);
+/** ST(0) and another number into the status word. */
+function compare(e: InstructionEmitter, stack: Stack, other: Real, pops: number, ending: Ending): void {
+  const { less, equal, odd } = comparison(e, realOf(e, stack, 0), other);
+  const unless = anyOf(unlessValid(e, stack, 0), ending.unless, odd);
+  const after = { ...stack };
+  setCodes(after, e.let('i32', codesOf(less, equal)));
+  clearC1(after);
+  pop(e, after, pops);
+  finish(e, stack, after, { ...ending, unless });
 }
 function compareRegisters(mnemonic: string, forms: readonly Form[], quiet: boolean, pops: number): Instruction {
   return declare(mnemonic, forms, (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, sti === undefined ? one : e.stIndex(sti));
-    finishCompare(e, quiet, pops);
+    const stack = begin(e);
+    const i = sti === undefined ? 1 : indexOf(e, sti);
+    const other = realOf(e, stack, i);
+    const general = (): void => call(e, 'x87CompareStack', codeOf(i), quiet ? one : zero, i32.const(pops));
+    compare(e, stack, other, pops, { unless: unlessValid(e, stack, i), general });
   });
 } // prettier-ignore
-function compareMemory(mnemonic: string, forms: readonly Form[], formatOf: (size: number) => Format, pops: number): Instruction {
+function compareMemory(mnemonic: string, forms: readonly Form[], isInteger: boolean, pops: number): Instruction {
   return declare(mnemonic, forms, (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    call(e, 'x87Operand', zero);
-    fromMemory(e, formatOf(source.size), source, SLOT.b);
-    finishCompare(e, false, pops, source);
+    const stack = begin(e);
+    const value = isInteger ? e.readSigned(source) : e.read(source);
+    const kind = isInteger ? KIND.integer : source.size === 8 ? KIND.double : KIND.single;
+    const general = (): void => call(e, 'x87CompareMemory', value, i32.const(kind), i32.const(pops));
+    const other = isInteger ? fromInteger(e, value) : fromFloat(e, value, source.size);
+    compare(e, stack, other, pops, { unless: undefined, general, memory: source });
   });
 } // prettier-ignore
-/** FCOMI and FCMOVcc leave C1 unless there is a stack fault. */
-export function keepC1(e: InstructionEmitter): void {
-  const fault = i32.or(isClass(e, SLOT.a, CLASS.empty), isClass(e, SLOT.b, CLASS.empty));
-  const before = i32.and(i32.shr_u(e.get('fsw'), i32.const(9)), one);
-  setC1(e, select(fault, zero, before));
-}
+/** FCOMI and FUCOMI leave C1. */
 function compareToFlags(mnemonic: string, form: string, quiet: boolean, pops: number): Instruction {
   return declare(mnemonic, [[form, 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    const codes = e.let('i32', e.call('x87Compare', e.context, i32.const(quiet ? 1 : 0)));
-    const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
-    keepC1(e);
-    e.setFlags({ C: has(C0), P: has(C2), Z: has(C3), O: zero, S: zero, A: zero });
-    call(e, 'x87FinishStore', i32.const(pops));
-    notePointers(e);
+    const stack = begin(e);
+    const i = indexOf(e, sti);
+    const { less, equal, odd } = comparison(e, realOf(e, stack, 0), realOf(e, stack, i));
+    const unless = e.let('i32', anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i), odd) ?? zero);
+    const [carry, parity, isZero] = [e.variable('i32'), e.variable('i32'), e.variable('i32')];
+    carry.set(less);
+    parity.set(zero);
+    isZero.set(equal);
+    const after = { ...stack };
+    pop(e, after, pops);
+    const setFlags = (): void =>
+      e.setFlags({ C: carry.get, P: parity.get, Z: isZero.get, O: zero, S: zero, A: zero });
+    const general = (): void => {
+      const codes = e.let('i32', e.call('x87CompareFlags', e.context, codeOf(i), quiet ? one : zero, i32.const(pops))); // prettier-ignore
+      const has = (code: number): Code => i32.ne(i32.and(codes, i32.const(code)), zero);
+      carry.set(has(C0));
+      parity.set(has(C2));
+      isZero.set(has(C3));
+    };
+    finish(e, stack, after, { unless, general, beforeLeaving: setFlags });
+    setFlags();
   });
-}
+} // prettier-ignore
 
 export const comparisons: readonly Instruction[] = [
-  compareMemory('fcom', [['D8 /2', 'Md'], ['DC /2', 'Mq']], floatOf, 0),
-  compareMemory('fcomp', [['D8 /3', 'Md'], ['DC /3', 'Mq']], floatOf, 1),
-  compareMemory('ficom', [['DA /2', 'Md'], ['DE /2', 'Mw']], () => 'integer', 0),
-  compareMemory('ficomp', [['DA /3', 'Md'], ['DE /3', 'Mw']], () => 'integer', 1),
+  compareMemory('fcom', [['D8 /2', 'Md'], ['DC /2', 'Mq']], false, 0),
+  compareMemory('fcomp', [['D8 /3', 'Md'], ['DC /3', 'Mq']], false, 1),
+  compareMemory('ficom', [['DA /2', 'Md'], ['DE /2', 'Mw']], true, 0),
+  compareMemory('ficomp', [['DA /3', 'Md'], ['DE /3', 'Mw']], true, 1),
   compareRegisters('fcom', [['D8 D0+i', 'STi'], ['DC D0+i', 'STi']], false, 0),
   compareRegisters('fcomp', [['D8 D8+i', 'STi'], ['DC D8+i', 'STi'], ['DE D0+i', 'STi']], false, 1),
   compareRegisters('fcompp', [['DE D9', '']], false, 2),
@@ -81,13 +94,10 @@ export const comparisons: readonly Instruction[] = [
   compareToFlags('fucomi', 'DB E8+i', true, 0),
   compareToFlags('fucomip', 'DF E8+i', true, 1),
   declare('ftst', [['D9 E4', '']], (e) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    put(e, SLOT.b, i64.const(0), zero);
-    setClass(e, SLOT.b, i32.const(CLASS.zero));
-    finishCompare(e, false, 0);
+    const general = (): void => call(e, 'x87CompareMemory', i64.const(0), i32.const(KIND.integer), zero);
+    compare(e, begin(e), { significand: i64.const(0), exponent: zero }, 0, { unless: undefined, general });
   }),
-  declare('fxam', [['D9 E5', '']], (e) => {
+  declareGeneral('fxam', [['D9 E5', '']], (e) => {
     waitForExceptions(e);
     call(e, 'x87Operand', zero);
     const codes: readonly (readonly [number, number])[] = [
@@ -97,7 +107,7 @@ export const comparisons: readonly Instruction[] = [
     let code: Code = zero;
     for (const [kind, value] of codes) code = select(isClass(e, SLOT.a, kind), i32.const(value), code);
     const status = i32.or(code, i32.shl(signOf(e, SLOT.a), i32.const(9)));
-    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(CONDITIONS | C1))), status));
+    e.set('fsw', i32.or(i32.and(e.get('fsw'), i32.const(~(C0 | C1 | C2 | C3))), status));
     notePointers(e);
   }),
 ]; // prettier-ignore

@@ -10,7 +10,8 @@ import { i32, i64, select } from '../exec/wasm.ts';
 import { CONTEXT, FCW_DEFAULT } from '../layout.ts';
 import type { Family, Helper } from './declare.ts';
 import { CLASS, physical, placeOf, isEmpty, summaryOf, waitForExceptions } from './x87-state.ts';
-import { declare } from './x87-support.ts';
+import { statusOf } from './x87-stack.ts';
+import { declare, declareGeneral } from './x87-support.ts';
 
 const ALL_MASKS = 0x3f;
 const CONTROL_BITS = 0x1f3f;
@@ -142,37 +143,40 @@ function loadControl(e: InstructionEmitter, value: Code): void {
 export const x87Control: Family = {
   helpers: [tags, saveEnvironment, loadEnvironment, registers('x87SaveRegisters', true), registers('x87LoadRegisters', false)],
   instructions: [
-    declare('fldcw', [['D9 /5', 'Mw']], (e, source) => {
+    declareGeneral('fldcw', [['D9 /5', 'Mw']], (e, source) => {
       waitForExceptions(e);
       loadControl(e, i32.wrap_i64(e.read(source)));
     }),
     declare('fnstcw', [['D9 /7', 'Mw']], (e, target) => e.write(target, i64.extend_i32_u(e.get('fcw')))),
-    declare('fnstsw', [['DD /7', 'Mw'], ['DF E0', 'AX']], (e, target) => e.write(target, i64.extend_i32_u(e.get('fsw')))),
-    declare('fnclex', [['DB E2', '']], (e) => e.set('fsw', i32.and(e.get('fsw'), i32.const(CODES | TOP)))),
-    declare('fninit', [['DB E3', '']], initialize),
+    declare('fnstsw', [['DD /7', 'Mw'], ['DF E0', 'AX']], (e, target) => {
+      const known = e.x87?.known;
+      e.write(target, i64.extend_i32_u(known === undefined ? e.get('fsw') : statusOf(known)));
+    }),
+    declareGeneral('fnclex', [['DB E2', '']], (e) => e.set('fsw', i32.and(e.get('fsw'), i32.const(CODES | TOP)))),
+    declareGeneral('fninit', [['DB E3', '']], initialize),
     // Of the 8087 and 80287: nothing since
-    declare('fneni', [['DB E0', '']], () => undefined),
-    declare('fndisi', [['DB E1', '']], () => undefined),
-    declare('fnsetpm', [['DB E4', '']], () => undefined),
-    declare('fwait', [['9B', '']], waitForExceptions),
-    declare('fnstenv', [['D9 /6', 'M28'], ['66 D9 /6 W0', 'Ms']], (e, target) => {
+    declareGeneral('fneni', [['DB E0', '']], () => undefined),
+    declareGeneral('fndisi', [['DB E1', '']], () => undefined),
+    declareGeneral('fnsetpm', [['DB E4', '']], () => undefined),
+    declareGeneral('fwait', [['9B', '']], waitForExceptions),
+    declareGeneral('fnstenv', [['D9 /6', 'M28'], ['66 D9 /6 W0', 'Ms']], (e, target) => {
       const host = e.hostForWrite(target);
       e.emit(e.call('x87SaveEnvironment', e.context, host, short(e)));
       e.done(target);
       loadControl(e, i32.or(e.get('fcw'), i32.const(ALL_MASKS)));
     }),
-    declare('fldenv', [['D9 /4', 'M28'], ['66 D9 /4 W0', 'Ms']], (e, source) => {
+    declareGeneral('fldenv', [['D9 /4', 'M28'], ['66 D9 /4 W0', 'Ms']], (e, source) => {
       waitForExceptions(e);
       e.emit(e.call('x87LoadEnvironment', e.context, e.hostForRead(source), short(e)));
     }),
-    declare('fnsave', [['DD /6', 'M108'], ['66 DD /6 W0', 'M94']], (e, target) => {
+    declareGeneral('fnsave', [['DD /6', 'M108'], ['66 DD /6 W0', 'M94']], (e, target) => {
       const host = e.hostForWrite(target);
       e.emit(e.call('x87SaveEnvironment', e.context, host, short(e)));
       e.emit(e.call('x87SaveRegisters', e.context, image(e, host)));
       e.done(target);
       initialize(e);
     }),
-    declare('frstor', [['DD /4', 'M108'], ['66 DD /4 W0', 'M94']], (e, source) => {
+    declareGeneral('frstor', [['DD /4', 'M108'], ['66 DD /4 W0', 'M94']], (e, source) => {
       waitForExceptions(e);
       const host = e.hostForRead(source);
       e.emit(e.call('x87LoadEnvironment', e.context, host, short(e)));

@@ -5,6 +5,8 @@ import type { Code } from '../exec/wasm.ts';
 import { i32 } from '../exec/wasm.ts';
 import type { Form, Instruction, Operand } from './declare.ts';
 import { instruction } from './declare.ts';
+import type { Index } from './x87-stack.ts';
+import { leaveStack } from './x87-stack.ts';
 import { notePointers, waitForExceptions } from './x87-state.ts';
 
 export const zero = i32.const(0);
@@ -23,13 +25,19 @@ export function declare(
     emit,
   });
 }
+/** One that works on the context, without begin() and finish() of x87-stack.ts. */
+export const declareGeneral: typeof declare = (mnemonic, forms, emit) =>
+  declare(mnemonic, forms, (e, ...operands) => {
+    leaveStack(e);
+    emit(e, ...operands);
+  });
 /** One that works on registers only: it waits before and notes its address behind. */
 export function onStack(
   mnemonic: string,
   forms: readonly Form[],
   emit: (e: InstructionEmitter, ...operands: Operand[]) => void,
 ): Instruction {
-  return declare(mnemonic, forms, (e, ...operands) => {
+  return declareGeneral(mnemonic, forms, (e, ...operands) => {
     waitForExceptions(e);
     emit(e, ...operands);
     notePointers(e);
@@ -38,11 +46,7 @@ export function onStack(
 export const call = (e: InstructionEmitter, name: string, ...values: Code[]): void =>
   e.emit(e.call(name, e.context, ...values));
 
-/** The formats in memory that arithmetic takes. */
-export type Format = 'single' | 'double' | 'integer';
-export const floatOf = (size: number): Format => (size === 4 ? 'single' : 'double');
-export function fromMemory(e: InstructionEmitter, format: Format, source: Operand, slot: number): void {
-  const value = format === 'integer' ? e.readSigned(source) : e.read(source);
-  const helper = { single: 'x87FromSingle', double: 'x87FromDouble', integer: 'x87FromInteger' }[format];
-  call(e, helper, value, i32.const(slot));
-}
+/** The i of ST(i): a number where it is known while code is made. */
+export const indexOf = (e: InstructionEmitter, sti: Operand): Index =>
+  e.constant(sti) ?? e.let('i32', e.stIndex(sti));
+export const codeOf = (i: Index): Code => (typeof i === 'number' ? i32.const(i) : i);

@@ -96,3 +96,55 @@ describe('x87 functions to the last place', () => {
     expect(bits.toString(16)).toBe(((exponent << 64n) | significand).toString(16));
   });
 });
+
+describe('x87 arithmetic on normal numbers', () => {
+  const TOP = 1n << 63n;
+  let seed = 1n;
+  const random = (bits: number): bigint => {
+    seed = BigInt.asUintN(64, seed * 6364136223846793005n + 1442695040888963407n);
+    return BigInt.asUintN(64, seed ^ (seed >> 29n)) >> BigInt(64 - bits);
+  };
+  /** Halves of 32 bits that are random, or near to their ends. */
+  const half = (): bigint => [random(32), random(4), 0xffff_ffffn - random(4), 0n][Number(random(2))] ?? 0n;
+  const significand = (): bigint => TOP | (half() << 32n) | half();
+  /** numerator / denominator · 2^63 to 64 bits, nearest even. */
+  const exact = (
+    numerator: bigint,
+    denominator: bigint,
+  ): { significand: bigint; exponent: number; status: bigint } => {
+    let exponent = numerator.toString(2).length - denominator.toString(2).length;
+    const scaled = (by: number): [bigint, bigint] =>
+      by < 63 ? [numerator << BigInt(63 - by), denominator] : [numerator, denominator << BigInt(by - 63)];
+    let [n, d] = scaled(exponent);
+    if (n / d < TOP) [n, d] = scaled(--exponent);
+    const rest = n % d;
+    const up = 2n * rest > d || (2n * rest === d && ((n / d) & 1n) === 1n);
+    const rounded = n / d + (up ? 1n : 0n);
+    const status = rest === 0n ? 0n : up ? 0x220n : 0x20n;
+    if (rounded === 2n * TOP) return { significand: TOP, exponent: exponent + 1, status };
+    return { significand: rounded, exponent, status };
+  };
+  it.each([['FADD', 'D8 C1'], ['FSUB', 'D8 E1'], ['FMUL', 'D8 C9'], ['FDIV', 'D8 F1']])('%s', (name, code) => {
+    const cpu = bootTestCpu(code);
+    for (let i = 0; i < 2000; i++) {
+      const [divisor, lower] = [significand(), Number(random(7))];
+      // Every other dividend is near a multiple of the divisor
+      const near = TOP | ((divisor * (TOP | (half() << 32n))) >> 64n) | random(1);
+      const [a, b] = [i % 2 === 0 ? significand() : near, divisor];
+      cpu.setField(CONTEXT.x87, 10, a | (0x3fffn << 64n));
+      cpu.setField(CONTEXT.x87 + 16, 10, b | (BigInt(0x3fff - lower) << 64n));
+      cpu.setField(CONTEXT.fsw, 2, 0n);
+      cpu.setField(CONTEXT.ftw, 2, 0xfff0n);
+      cpu.set('rip', TEST.code);
+      cpu.run(1);
+      const [x, y] = [a << 200n, b << BigInt(200 - lower)];
+      const value = { FADD: [x + y, TOP << 200n], FSUB: [x - y, TOP << 200n], FMUL: [x * y, TOP << 463n], FDIV: [x, y] }[name] ?? [0n, 1n]; // prettier-ignore
+      const [numerator, denominator] = [value[0] ?? 0n, value[1] ?? 1n];
+      if (numerator === 0n) continue;
+      const wanted = exact(numerator < 0n ? -numerator : numerator, denominator);
+      const field = BigInt(0x3fff + wanted.exponent) | (numerator < 0n ? 0x8000n : 0n);
+      expect(cpu.getField(CONTEXT.x87, 10).toString(16)).toBe(((field << 64n) | wanted.significand).toString(16));
+      expect(cpu.getField(CONTEXT.fsw, 2)).toBe(wanted.status);
+    }
+  }); // prettier-ignore
+});

@@ -5,80 +5,113 @@
 
 import type { InstructionEmitter } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, i64 } from '../exec/wasm.ts';
+import { i32, i64, select } from '../exec/wasm.ts';
 import type { Family, Form, Instruction, Operand } from './declare.ts';
 import { arithmeticHelpers } from './x87-arithmetic.ts';
-import { comparisons, keepC1 } from './x87-compare.ts';
+import { comparisons } from './x87-compare.ts';
+import type { Outcome } from './x87-fast.ts';
+import { fromFloat, fromInteger, negated, product, quotient, sum, toFloat, toInteger } from './x87-fast.ts';
+import { KIND, REVERSED, generalHelpers } from './x87-general.ts';
+import type { Real, Rounding, Stack } from './x87-stack.ts';
+import {
+  anyOf,
+  begin,
+  changeReal,
+  clearC1,
+  finish,
+  pop,
+  push,
+  realOf,
+  roundingMode,
+  setReal,
+  setRounding,
+  spill,
+  unlessMasked,
+  unlessRoom,
+  unlessUsual,
+  unlessValid,
+} from './x87-stack.ts';
 import { memoryHelpers } from './x87-memory.ts';
 import {
   C1,
-  CLASS,
-  FLAG,
   SLOT,
   WORK,
   copySlot,
   exponentOf,
-  invalid,
-  isClass,
   moveTop,
   noException,
   notePointers,
   physical,
-  put,
-  raise,
-  significandOf,
   tagEmpty,
   waitForExceptions,
   stateHelpers,
 } from './x87-state.ts';
-import type { Format } from './x87-support.ts';
-import { call, declare, floatOf, fromMemory, one, zero } from './x87-support.ts';
+import { call, codeOf, declare, declareGeneral, indexOf, one, zero } from './x87-support.ts';
 
 // Arithmetic: A is what is subtracted from or divided, B the other
 
 interface Operation {
   readonly name: string;
-  readonly helper: string;
+  readonly compute: (e: InstructionEmitter, a: Real, b: Real) => Outcome;
+  readonly helper: string; // of x87-general.ts, without its ending
   readonly digit: number; // of the memory forms and of D8
   readonly toRegister: number; // second byte of DC and DE forms
   readonly reversed: boolean;
 }
+const difference: Operation['compute'] = (e, a, b) => sum(e, a, negated(e, b));
 const OPERATIONS: readonly Operation[] = [
-  { name: 'add', helper: 'x87Add', digit: 0, toRegister: 0xc0, reversed: false },
-  { name: 'mul', helper: 'x87Mul', digit: 1, toRegister: 0xc8, reversed: false },
-  { name: 'sub', helper: 'x87Sub', digit: 4, toRegister: 0xe8, reversed: false },
-  { name: 'subr', helper: 'x87Sub', digit: 5, toRegister: 0xe0, reversed: true },
-  { name: 'div', helper: 'x87Div', digit: 6, toRegister: 0xf8, reversed: false },
-  { name: 'divr', helper: 'x87Div', digit: 7, toRegister: 0xf0, reversed: true },
+  { name: 'add', compute: sum, helper: 'x87Add', digit: 0, toRegister: 0xc0, reversed: false },
+  { name: 'mul', compute: product, helper: 'x87Mul', digit: 1, toRegister: 0xc8, reversed: false },
+  { name: 'sub', compute: difference, helper: 'x87Sub', digit: 4, toRegister: 0xe8, reversed: false },
+  { name: 'subr', compute: difference, helper: 'x87Sub', digit: 5, toRegister: 0xe0, reversed: true },
+  { name: 'div', compute: quotient, helper: 'x87Div', digit: 6, toRegister: 0xf8, reversed: false },
+  { name: 'divr', compute: quotient, helper: 'x87Div', digit: 7, toRegister: 0xf0, reversed: true },
 ];
 const hex = (byte: number): string => byte.toString(16).toUpperCase();
 
-function arithmetic({ name, helper, digit, toRegister, reversed }: Operation): Instruction[] {
-  const withMemory = (mnemonic: string, forms: readonly Form[], formatOf: (size: number) => Format): Instruction =>
+/** i32: not 0 unless the computation was that simple. */
+const unlessNormal = ({ range, top }: Pick<Outcome, 'range' | 'top'>): Code =>
+  i32.or(i32.lt_s(range, zero), i64.ge_s(top, i64.const(0)));
+
+function arithmetic({ name, compute, helper, digit, toRegister, reversed }: Operation): Instruction[] {
+  const withMemory = (mnemonic: string, forms: readonly Form[], isInteger: boolean): Instruction =>
     declare(mnemonic, forms, (e, source) => {
-      waitForExceptions(e);
-      const format = formatOf(source.size);
-      e.hostForRead(source); // before anything changes
-      call(e, reversed ? 'x87OperandB' : 'x87Operand', zero);
-      fromMemory(e, format, source, reversed ? SLOT.a : SLOT.b);
-      call(e, helper);
-      call(e, 'x87Finish', zero, zero);
-      notePointers(e, source);
+      const stack = begin(e);
+      const value = isInteger ? e.readSigned(source) : e.read(source);
+      const other = isInteger ? fromInteger(e, value) : fromFloat(e, value, source.size);
+      const mine = realOf(e, stack, 0);
+      const outcome = reversed ? compute(e, other, mine) : compute(e, mine, other);
+      const unless = anyOf(unlessValid(e, stack, 0), unlessUsual(stack), unlessNormal(outcome));
+      const after = { ...stack };
+      changeReal(e, after, 0, outcome);
+      setRounding(e, after, outcome);
+      const kind = isInteger ? KIND.integer : source.size === 8 ? KIND.double : KIND.single;
+      const general = (): void => call(e, `${helper}Memory`, value, i32.const(reversed ? kind | REVERSED : kind));
+      finish(e, stack, after, { unless, general, memory: source });
     });
-  const onRegisters = (e: InstructionEmitter, target: Code, source: Code, pops: Code): void => {
-    waitForExceptions(e);
-    if (reversed) call(e, 'x87Operands', source, target);
-    else call(e, 'x87Operands', target, source);
-    call(e, helper);
-    call(e, 'x87Finish', target, pops);
-    notePointers(e);
+  const onRegisters = (e: InstructionEmitter, sti: Operand, toRegister: boolean, pops: number): void => {
+    const stack = begin(e);
+    const i = indexOf(e, sti);
+    const [top, other] = [realOf(e, stack, 0), realOf(e, stack, i)];
+    const isOther = toRegister !== reversed; // what is subtracted from or divided
+    const outcome = isOther ? compute(e, other, top) : compute(e, top, other);
+    const empty = anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i));
+    const unless = anyOf(empty, unlessUsual(stack), unlessNormal(outcome));
+    const after = { ...stack };
+    changeReal(e, after, toRegister ? i : 0, outcome);
+    setRounding(e, after, outcome);
+    pop(e, after, pops);
+    const [a, b] = isOther ? [codeOf(i), zero] : [zero, codeOf(i)];
+    const target = toRegister ? codeOf(i) : zero;
+    const general = (): void => call(e, `${helper}Stack`, a, b, target, i32.const(pops));
+    finish(e, stack, after, { unless, general });
   };
   return [
-    withMemory(`f${name}`, [[`D8 /${digit}`, 'Md'], [`DC /${digit}`, 'Mq']], (size) => (size === 4 ? 'single' : 'double')),
-    withMemory(`fi${name}`, [[`DA /${digit}`, 'Md'], [`DE /${digit}`, 'Mw']], () => 'integer'),
-    declare(`f${name}`, [[`D8 ${hex(0xc0 + digit * 8)}+i`, 'ST0,STi']], (e, _st0, sti) => onRegisters(e, zero, e.stIndex(sti), zero)),
-    declare(`f${name}`, [[`DC ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, e.stIndex(sti), zero, zero)),
-    declare(`f${name}p`, [[`DE ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, e.stIndex(sti), zero, one)),
+    withMemory(`f${name}`, [[`D8 /${digit}`, 'Md'], [`DC /${digit}`, 'Mq']], false),
+    withMemory(`fi${name}`, [[`DA /${digit}`, 'Md'], [`DE /${digit}`, 'Mw']], true),
+    declare(`f${name}`, [[`D8 ${hex(0xc0 + digit * 8)}+i`, 'ST0,STi']], (e, _st0, sti) => onRegisters(e, sti, false, 0)),
+    declare(`f${name}`, [[`DC ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, sti, true, 0)),
+    declare(`f${name}p`, [[`DE ${hex(toRegister)}+i`, 'STi,ST0']], (e, sti) => onRegisters(e, sti, true, 1)),
   ];
 } // prettier-ignore
 
@@ -104,40 +137,105 @@ function storeResult(
   );
   notePointers(e, target);
 }
-function storeInteger(e: InstructionEmitter, target: Operand, value: Code, pops: number): void {
-  const result = e.let('i64', value);
-  storeResult(e, target, pops, (host) => {
-    if (target.size === 2) e.emit(i64.store16(host, result));
-    else if (target.size === 4) e.emit(i64.store32(host, result));
-    else e.emit(i64.store(host, result));
-  });
+
+interface Stored extends Rounding {
+  readonly bits: Code; // i64
+  readonly exponent?: Code; // i32: behind them, of a whole register
 }
+/** The same where `ordinary` serves nearly always; else `general` gives the bits from slot A, the exponent in slot R. */
+function storeBits(e: InstructionEmitter, stack: Stack, target: Operand, pops: number, ordinary: Stored, maybe: Code | undefined, general: () => Code): void {
+  const bits = e.variable('i64');
+  const isForbidden = e.variable('i32');
+  const unless = maybe === undefined ? undefined : e.let('i32', maybe);
+  e.expectWrite(target);
+  const exponent = ordinary.exponent === undefined ? undefined : e.variable('i32');
+  bits.set(ordinary.bits);
+  exponent?.set(ordinary.exponent ?? zero);
+  const finishGeneral = (): void => call(e, 'x87FinishStore', i32.const(pops));
+  const toMemory = (): void => {
+    const host = e.hostForWrite(target);
+    if (target.size === 2) e.emit(i64.store16(host, bits.get));
+    else if (target.size === 4) e.emit(i64.store32(host, bits.get));
+    else e.emit(i64.store(host, bits.get));
+    if (exponent !== undefined) e.emit(i32.store16(host, exponent.get, 8));
+    e.done(target);
+    const after = { ...stack };
+    setRounding(e, after, ordinary);
+    pop(e, after, pops);
+    finish(e, stack, after, { unless, general: finishGeneral, memory: target });
+  };
+  if (unless === undefined) return toMemory();
+  isForbidden.set(zero);
+  e.unlikely(unless, () => {
+    spill(e, stack.known);
+    call(e, 'x87Operand', zero);
+    bits.set(general());
+    exponent?.set(exponentOf(e, SLOT.r));
+    isForbidden.set(e.call('x87Forbids', e.context));
+  });
+  e.unlikely(
+    isForbidden.get,
+    () => {
+      if (e.x87 !== undefined) e.x87.known = undefined;
+      finishGeneral();
+      notePointers(e, target);
+      e.leaveIf(one);
+    },
+    toMemory,
+  );
+} // prettier-ignore
+
 function storeFloat(mnemonic: string, forms: readonly Form[], pops: number): Instruction {
   return declare(mnemonic, forms, (e, target) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    storeInteger(e, target, e.call(target.size === 4 ? 'x87ToSingle' : 'x87ToDouble', e.context), pops);
+    const stack = begin(e);
+    const real = realOf(e, stack, 0);
+    const ordinary = toFloat(e, real, target.size);
+    const isNormal = unlessNormal({ range: ordinary.range, top: real.significand });
+    const unless = anyOf(unlessValid(e, stack, 0), unlessUsual(stack), isNormal);
+    const general = (): Code => e.call(target.size === 4 ? 'x87ToSingle' : 'x87ToDouble', e.context);
+    storeBits(e, stack, target, pops, ordinary, unless, general);
   });
 }
 function storeAsInteger(mnemonic: string, forms: readonly Form[], pops: number, truncate: number): Instruction {
   return declare(mnemonic, forms, (e, target) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    const bits = i32.const(target.size * 8);
-    storeInteger(e, target, e.call('x87ToInteger', e.context, bits, i32.const(truncate)), pops);
+    const stack = begin(e);
+    const real = realOf(e, stack, 0);
+    const mode = e.let('i32', truncate === 0 ? roundingMode(stack) : i32.const(3));
+    const ordinary = toInteger(e, real, target.size, mode);
+    const isNormal = unlessNormal({ range: ordinary.range, top: real.significand });
+    const unless = anyOf(unlessValid(e, stack, 0), unlessMasked(stack), isNormal);
+    const general = (): Code =>
+      e.call('x87ToInteger', e.context, i32.const(target.size * 8), i32.const(truncate));
+    storeBits(e, stack, target, pops, ordinary, unless, general);
   });
 } // prettier-ignore
 /** FST ST(i): the register as it is; only an empty one is an exception. */
 function storeRegister(mnemonic: string, forms: readonly Form[], pops: number): Instruction {
   return declare(mnemonic, forms, (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    call(e, 'x87Finish', e.stIndex(sti), i32.const(pops));
-    notePointers(e);
+    const stack = begin(e);
+    const i = indexOf(e, sti);
+    const real = realOf(e, stack, 0);
+    const unless = unlessValid(e, stack, 0);
+    const after = { ...stack };
+    if (i !== 0) setReal(e, after, i, real);
+    clearC1(after);
+    pop(e, after, pops);
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Underflow', codeOf(i), i32.const(pops)) });
   });
 }
+
+/** A value that comes without an exception of its own, or such that `unless` and `general` see to it. */
+function pushReal(e: InstructionEmitter, stack: Stack, value: Real, memory?: Operand, unless?: Code, general?: () => void): void {
+  const full = unlessRoom(e, stack);
+  const after = { ...stack };
+  push(e, after, value);
+  clearC1(after);
+  finish(e, stack, after, {
+    unless: anyOf(full, unless),
+    general: general ?? (() => call(e, 'x87LoadReal', value.significand, value.exponent)),
+    ...(memory === undefined ? {} : { memory }),
+  });
+} // prettier-ignore
 
 /** Extended constants by rounding: significand to nearest, exponent, what is added when rounding down or to zero, when up. */
 const CONSTANTS: readonly (readonly [string, string, bigint, number, number, number])[] = [
@@ -151,80 +249,71 @@ const CONSTANTS: readonly (readonly [string, string, bigint, number, number, num
 ];
 const constants = CONSTANTS.map(([mnemonic, byte, significand, exponent, down, up]) =>
   declare(mnemonic, [[`D9 ${byte}`, '']], (e) => {
-    waitForExceptions(e);
-    noException(e);
-    const value = e.variable('i64');
-    value.set(i64.const(significand));
-    const mode = i32.and(i32.shr_u(e.get('fcw'), i32.const(10)), i32.const(3));
-    if (down !== 0) value.set(i64.sub(value.get, i64.extend_i32_u(i32.and(mode, one))));
-    if (up !== 0) value.set(i64.add(value.get, i64.extend_i32_u(i32.eq(mode, i32.const(2)))));
-    put(e, SLOT.r, value.get, i32.const(exponent));
-    call(e, 'x87FinishPush');
-    notePointers(e);
+    const stack = begin(e);
+    const mode = e.let('i32', roundingMode(stack));
+    let value = i64.const(significand);
+    if (down !== 0) value = i64.sub(value, i64.extend_i32_u(i32.and(mode, one)));
+    if (up !== 0) value = i64.add(value, i64.extend_i32_u(i32.eq(mode, i32.const(2))));
+    pushReal(e, stack, { significand: e.let('i64', value), exponent: i32.const(exponent) });
   }),
 );
 
 /** ST(0) with another sign. */
 function signed(mnemonic: string, form: string, change: (exponent: Code) => Code): Instruction {
   return declare(mnemonic, [[form, '']], (e) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    put(e, SLOT.r, significandOf(e, SLOT.a), change(exponentOf(e, SLOT.a)));
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    call(e, 'x87Finish', zero, zero);
-    notePointers(e);
+    const stack = begin(e);
+    const { significand, exponent } = realOf(e, stack, 0);
+    const unless = unlessValid(e, stack, 0);
+    const after = { ...stack };
+    changeReal(e, after, 0, { significand, exponent: e.let('i32', change(exponent)) });
+    clearC1(after);
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Underflow', zero, zero) });
   });
 }
 function conditional(mnemonic: string, form: string, condition: number): Instruction {
   return declare(mnemonic, [[form, 'ST0,STi']], (e, _st0, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    const wanted = e.condition(condition);
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(wanted, () => copySlot(e, SLOT.r, SLOT.b));
-    const any = i32.or(isClass(e, SLOT.a, CLASS.empty), isClass(e, SLOT.b, CLASS.empty));
-    e.when(any, () => invalid(e, FLAG.invalid | FLAG.stack));
-    keepC1(e);
-    call(e, 'x87Finish', zero, zero);
-    notePointers(e);
+    const stack = begin(e);
+    const i = indexOf(e, sti);
+    const wanted = e.let('i32', e.condition(condition));
+    const [top, other] = [realOf(e, stack, 0), realOf(e, stack, i)];
+    const unless = anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i));
+    const after = { ...stack };
+    changeReal(e, after, 0, {
+      significand: e.let('i64', select(wanted, other.significand, top.significand)),
+      exponent: e.let('i32', select(wanted, other.exponent, top.exponent)),
+    });
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Move', codeOf(i), wanted) });
   });
 }
 
 const moves: readonly Instruction[] = [
   declare('fld', [['D9 /0', 'Md'], ['DD /0', 'Mq']], (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    noException(e);
-    fromMemory(e, floatOf(source.size), source, SLOT.a);
-    call(e, 'x87Load');
-    call(e, 'x87FinishPush');
-    notePointers(e, source);
+    const stack = begin(e);
+    const value = e.read(source);
+    const real = fromFloat(e, value, source.size);
+    const kind = i32.const(source.size === 8 ? KIND.double : KIND.single);
+    const isOdd = i64.ge_s(real.significand, i64.const(0));
+    pushReal(e, stack, real, source, isOdd, () => call(e, 'x87LoadMemory', value, kind));
   }),
   declare('fld', [['DB /5', 'Mt']], (e, source) => {
-    waitForExceptions(e);
+    const stack = begin(e);
     const host = e.hostForRead(source);
-    noException(e);
-    put(e, SLOT.r, i64.load(host), i32.load16_u(host, 8));
-    call(e, 'x87FinishPush');
-    notePointers(e, source);
+    const significand = e.let('i64', i64.load(host));
+    const exponent = e.let('i32', i32.load16_u(host, 8));
+    pushReal(e, stack, { significand, exponent }, source);
   }),
   declare('fld', [['D9 C0+i', 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', e.stIndex(sti));
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    call(e, 'x87FinishPush');
-    notePointers(e);
+    const stack = begin(e);
+    const i = indexOf(e, sti);
+    const real = realOf(e, stack, i);
+    const unless = unlessValid(e, stack, i);
+    pushReal(e, stack, real, undefined, unless, () => call(e, 'x87LoadStack', codeOf(i)));
   }),
   declare('fild', [['DF /0', 'Mw'], ['DB /0', 'Md'], ['DF /5', 'Mq']], (e, source) => {
-    waitForExceptions(e);
-    e.hostForRead(source);
-    noException(e);
-    fromMemory(e, 'integer', source, SLOT.r);
-    call(e, 'x87FinishPush');
-    notePointers(e, source);
+    const stack = begin(e);
+    pushReal(e, stack, fromInteger(e, e.readSigned(source)), source);
   }),
-  declare('fbld', [['DF /4', 'Mt']], (e, source) => {
+  declareGeneral('fbld', [['DF /4', 'Mt']], (e, source) => {
     waitForExceptions(e);
     const host = e.hostForRead(source);
     noException(e);
@@ -236,21 +325,18 @@ const moves: readonly Instruction[] = [
   storeFloat('fst', [['D9 /2', 'Md'], ['DD /2', 'Mq']], 0),
   storeFloat('fstp', [['D9 /3', 'Md'], ['DD /3', 'Mq']], 1),
   declare('fstp', [['DB /7', 'Mt']], (e, target) => {
-    waitForExceptions(e);
-    call(e, 'x87Operand', zero);
-    copySlot(e, SLOT.r, SLOT.a);
-    e.when(isClass(e, SLOT.a, CLASS.empty), () => invalid(e, FLAG.invalid | FLAG.stack));
-    storeResult(e, target, 1, (host) => {
-      e.emit(i64.store(host, significandOf(e, SLOT.r)));
-      e.emit(i32.store16(host, exponentOf(e, SLOT.r), 8));
-    });
+    const stack = begin(e);
+    const { significand, exponent } = realOf(e, stack, 0);
+    const ordinary = { bits: significand, exponent, inexact: zero, up: zero };
+    const general = (): Code => e.call('x87ToRegister', e.context);
+    storeBits(e, stack, target, 1, ordinary, unlessValid(e, stack, 0), general);
   }),
   storeRegister('fst', [['DD D0+i', 'STi']], 0),
   storeRegister('fstp', [['DD D8+i', 'STi'], ['DF D0+i', 'STi'], ['DF D8+i', 'STi']], 1),
   storeAsInteger('fist', [['DF /2', 'Mw'], ['DB /2', 'Md']], 0, 0),
   storeAsInteger('fistp', [['DF /3', 'Mw'], ['DB /3', 'Md'], ['DF /7', 'Mq']], 1, 0),
   storeAsInteger('fisttp', [['DF /1', 'Mw'], ['DB /1', 'Md'], ['DD /1', 'Mq']], 1, 1),
-  declare('fbstp', [['DF /6', 'Mt']], (e, target) => {
+  declareGeneral('fbstp', [['DF /6', 'Mt']], (e, target) => {
     waitForExceptions(e);
     call(e, 'x87Operand', zero);
     const digits = e.let('i64', e.call('x87ToDecimal', e.context));
@@ -260,22 +346,27 @@ const moves: readonly Instruction[] = [
     });
   }),
   declare('fxch', [['D9 C8+i', 'STi'], ['DD C8+i', 'STi'], ['DF C8+i', 'STi']], (e, sti) => {
-    waitForExceptions(e);
-    call(e, 'x87Operands', zero, e.stIndex(sti));
-    call(e, 'x87Exchange', e.stIndex(sti));
-    notePointers(e);
+    const stack = begin(e);
+    const i = indexOf(e, sti);
+    const [mine, its] = [realOf(e, stack, 0), realOf(e, stack, i)];
+    const unless = anyOf(unlessValid(e, stack, 0), unlessValid(e, stack, i));
+    const after = { ...stack };
+    changeReal(e, after, 0, its);
+    changeReal(e, after, i, mine);
+    clearC1(after);
+    finish(e, stack, after, { unless, general: () => call(e, 'x87Exchange', codeOf(i)) });
   }),
   signed('fchs', 'D9 E0', (exponent) => i32.xor(exponent, i32.const(0x8000))),
   signed('fabs', 'D9 E1', (exponent) => i32.and(exponent, i32.const(0x7fff))),
   conditional('fcmovb', 'DA C0+i', 2), conditional('fcmove', 'DA C8+i', 4), conditional('fcmovbe', 'DA D0+i', 6), conditional('fcmovu', 'DA D8+i', 10),
   conditional('fcmovnb', 'DB C0+i', 3), conditional('fcmovne', 'DB C8+i', 5), conditional('fcmovnbe', 'DB D0+i', 7), conditional('fcmovnu', 'DB D8+i', 11),
-  declare('ffree', [['DD C0+i', 'STi']], (e, sti) => {
+  declareGeneral('ffree', [['DD C0+i', 'STi']], (e, sti) => {
     waitForExceptions(e);
     tagEmpty(e, physical(e, e.stIndex(sti)));
     e.set('fsw', i32.and(e.get('fsw'), i32.const(~C1)));
     notePointers(e);
   }),
-  declare('ffreep', [['DF C0+i', 'STi']], (e, sti) => {
+  declareGeneral('ffreep', [['DF C0+i', 'STi']], (e, sti) => {
     waitForExceptions(e);
     tagEmpty(e, physical(e, e.stIndex(sti)));
     tagEmpty(e, physical(e, zero));
@@ -284,14 +375,14 @@ const moves: readonly Instruction[] = [
     notePointers(e);
   }),
   ...([['fincstp', 'F7', 1], ['fdecstp', 'F6', -1]] as const).map(([mnemonic, byte, by]) =>
-    declare(mnemonic, [[`D9 ${byte}`, '']], (e) => {
+    declareGeneral(mnemonic, [[`D9 ${byte}`, '']], (e) => {
       waitForExceptions(e);
       moveTop(e, i32.const(by));
       e.set('fsw', i32.and(e.get('fsw'), i32.const(~C1)));
       notePointers(e);
     }),
   ),
-  declare('fnop', [['D9 D0', '']], (e) => {
+  declareGeneral('fnop', [['D9 D0', '']], (e) => {
     waitForExceptions(e);
     notePointers(e);
   }),
@@ -299,7 +390,7 @@ const moves: readonly Instruction[] = [
 
 /** One operand, one result, in ST(0). */
 const single = (mnemonic: string, form: string, helper: string): Instruction =>
-  declare(mnemonic, [[form, '']], (e) => {
+  declareGeneral(mnemonic, [[form, '']], (e) => {
     waitForExceptions(e);
     call(e, 'x87Operand', zero);
     call(e, helper);
@@ -316,27 +407,5 @@ export const x87: Family = {
     single('fsqrt', 'D9 FA', 'x87Sqrt'),
     single('frndint', 'D9 FC', 'x87RoundInteger'),
   ],
-  helpers: [
-    ...stateHelpers,
-    ...arithmeticHelpers,
-    ...memoryHelpers,
-    {
-      // x87Exchange(context, i): A and B, which are ST(0) and ST(i), change places; empty ones become the default NaN
-      name: 'x87Exchange',
-      parameters: ['i32', 'i32'],
-      emit(f, context, i) {
-        const empty = (slot: number): Code => isClass(f, slot, CLASS.empty);
-        f.when(i32.or(empty(SLOT.a), empty(SLOT.b)), () => raise(f, FLAG.invalid | FLAG.stack));
-        copySlot(f, SLOT.r, SLOT.a);
-        f.when(empty(SLOT.a), () => invalid(f));
-        f.emit(f.call('x87Finish', context, i, zero));
-        const stopped = i32.and(i32.and(f.get('fsw'), i32.const(0x80)), i32.load(context, SLOT.r + 16));
-        f.when(i32.eqz(stopped), () => {
-          copySlot(f, SLOT.r, SLOT.b);
-          f.when(empty(SLOT.b), () => invalid(f));
-          f.emit(f.call('x87Finish', context, zero, zero));
-        });
-      },
-    },
-  ],
+  helpers: [...stateHelpers, ...arithmeticHelpers, ...memoryHelpers, ...generalHelpers],
 };
