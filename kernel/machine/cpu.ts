@@ -21,6 +21,8 @@ export interface Machine {
   readonly compiler: Compiler;
   /** Devices at I/O ports. */
   readonly ports: PortSpace;
+  /** User-mode instructions that were interpreted, which tells when to look for hot code; no state. */
+  readonly effort: { interpreted: number };
   readonly core: {
     run(context: number, budget: number): number;
     walk(context: number, linear: bigint, access: number): number;

@@ -40,6 +40,13 @@ import { resetSystemState } from './system-state.ts';
 const WASM_PAGE = 65536;
 /** V8 replaces a running function by its optimised code only between calls, so none lasts long. */
 const SLICE_MAX = 1_000_000;
+/**
+ * The compiler takes its samples in one of so many stretches of interpreted instructions. Compiling a region takes as long as
+ * interpreting some 3 million instructions, more while the compiler's own code is cold: a place must have had about a third of
+ * that. With all stretches sampled `tcc hello.c` takes twice as long, and cc1 nearly so (npm run bench -- startup; cpu --only w_).
+ */
+const SAMPLED_ONE_OF = 8;
+const STRETCH = 2 ** 16;
 /** Of RFLAGS. */
 const TRAP_FLAG = 0x100;
 const ALIGNMENT_CHECK = 0x4_0000;
@@ -142,6 +149,7 @@ export function createMachine(config: MachineConfig): Machine {
     code,
     compiler,
     ports,
+    effort: { interpreted: 0 },
     core: {
       run: exported('run'),
       walk: isWalk(walk) ? walk : () => 0,
@@ -313,6 +321,10 @@ function singleStep(machine: Machine, context: number, executed: number): Trap {
   return leave(machine, context, 'exception', executed);
 }
 
+function isSampling({ compiler, effort }: Machine): boolean {
+  return compiler.settings.threshold === 1 || Math.floor(effort.interpreted / STRETCH) % SAMPLED_ONE_OF === 0;
+}
+
 /** Executes exactly so many instructions in user mode unless a trap comes first. */
 export function run(machine: Machine, cpu: number, maxInstructions: number): Trap {
   const context = contextOf(cpu);
@@ -328,14 +340,16 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
     const mayEnter = compiler.settings.enabled && special === 0 && view.getUint32(context + CONTEXT.cpl, true) === 3; // prettier-ignore
     view.setUint32(context + COMPILED.enabled, mayEnter ? 1 : 0, true);
     if (mayEnter && compiler.settings.threshold === 1) sampleAt(compiler, context);
-    const most = isStepping ? 1 : mayEnter ? compiler.sliceLimit : SLICE_MAX;
+    const isSampled = mayEnter && isSampling(machine);
+    const most = isStepping ? 1 : isSampled ? compiler.sliceLimit : mayEnter ? STRETCH : SLICE_MAX;
     const slice = Math.min(maxInstructions - executed, most);
     const compiledBefore = view.getUint32(context + COMPILED.executed, true);
     const exit = core.run(context, slice);
     const done = slice - view.getInt32(context + CONTEXT.remaining, true);
     executed += done;
     const compiled = (view.getUint32(context + COMPILED.executed, true) - compiledBefore) >>> 0;
-    if (mayEnter) countInterpreted(compiler, context, done - compiled, done, exit === EXIT.budget);
+    if (isSampled) countInterpreted(compiler, context, done - compiled, done, exit === EXIT.budget);
+    if (mayEnter) machine.effort.interpreted += done - compiled;
     if (done !== 0) {
       const low = view.getUint32(tscAt, true) + done;
       view.setUint32(tscAt, low, true);
