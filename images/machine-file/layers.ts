@@ -33,11 +33,11 @@ export function encodeRegion(region: Region): Uint8Array {
 
 export function decodeRegion(bytes: Uint8Array): Region {
   if (bytes.length !== REGION_BYTES) throw damaged('a part of a disk map has a wrong size');
-  const region = newRegion();
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = 0; at < REGION_BLOCKS; at++) region.chunks[at] = view.getUint32(4 * at, true);
-  region.slots.set(bytes.subarray(4 * REGION_BLOCKS));
-  return region;
+  const copy = new Uint8Array(bytes); // aligned; all hosts of Electron's are little-endian, as the file is
+  return {
+    chunks: new Uint32Array(copy.buffer, copy.byteOffset, REGION_BLOCKS),
+    slots: copy.subarray(4 * REGION_BLOCKS),
+  };
 }
 
 /** The layers of a disk from the top down. A parent is always older than its child, so there is no circle. */
@@ -74,13 +74,17 @@ export function writeRegion(file: MachineDatabase, layer: number, number: number
 /** Lays what `upper` has over `lower`, and changes `lower`. */
 export function mergeInto(lower: Regions, upper: Regions): void {
   for (const [number, region] of upper) {
-    const below = lower.get(number) ?? newRegion();
-    lower.set(number, below);
-    region.chunks.forEach((chunk, at) => {
-      if (chunk === 0) return;
+    const below = lower.get(number);
+    if (below === undefined) {
+      lower.set(number, { chunks: region.chunks.slice(), slots: region.slots.slice() });
+      continue;
+    }
+    for (let at = 0; at < REGION_BLOCKS; at++) {
+      const chunk = region.chunks[at] ?? 0;
+      if (chunk === 0) continue;
       below.chunks[at] = chunk;
       below.slots[at] = region.slots[at] ?? 0;
-    });
+    }
   }
 }
 

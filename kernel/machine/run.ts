@@ -6,9 +6,10 @@ import { contextOf } from './cpu.ts';
 import { MODEL_FEATURES, instructionForCpu } from './cpuid.ts';
 import { decodeRun, dropAllCode, dropCode, generationOf, newCodeCache, slotAddress, slotOf } from './decode/code-cache.ts'; // prettier-ignore
 import type { CodeCache } from './decode/code-cache.ts';
-import { fusedKey } from './decode/variant.ts';
+import { fusedKey, variantKey } from './decode/variant.ts';
 import { buildOpcodeMap } from './decode/opcode-map.ts';
 import type { OpcodeMap } from './decode/opcode-map.ts';
+import { commonHandlers } from './exec/common.ts';
 import { HANDLER, coreModule } from './exec/core.ts';
 import type { Linker } from './exec/handlers.ts';
 import { finishHandlers, requestHandler } from './exec/handlers.ts';
@@ -118,6 +119,10 @@ export function createMachine(config: MachineConfig): Machine {
       for (let cpu = 0; cpu < config.cpuCount; cpu++) clearExtents(bytes, code.words32, cpu);
     },
   });
+  for (const { form, variant } of commonHandlers(map)) {
+    const key = variantKey(form, variant);
+    if (!code.hot.has(key) && !code.cold.has(key)) code.cold.set(key, requestHandler(linker, form, variant));
+  }
   finishHandlers(linker);
   holder.cache = code;
   const compiler = newCompiler(code, linker);

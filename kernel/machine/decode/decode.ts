@@ -90,6 +90,134 @@ function isGather(out: Decoded): boolean {
   return out.addressing !== 'none' && out.index !== CONTEXT.zero && out.reg !== out.index && out.reg !== mask && mask !== out.index; // prettier-ignore
 }
 
+// In parts, so that V8 optimises each as soon as it is hot and drops no other when one meets something new: all
+// code of a program that starts goes through here once.
+
+function findEntry(
+  candidates: readonly FormEntry[],
+  modRm: number,
+  operand16: boolean,
+  repeat: number,
+  rex: number,
+  vex: number,
+): FormEntry | undefined {
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i];
+    if (candidate === undefined || !matches(candidate, modRm, operand16, repeat, rex)) continue;
+    if (vex < 0 || matchesVex(candidate, vex)) return candidate;
+  }
+  return undefined;
+}
+
+/** Base, index and scale of a memory operand; `sib` is -1 without a SIB byte. Gives the displacement's length. */
+function placeMemory({ can }: FormEntry, modRm: number, sib: number, rex: number, out: Decoded): number {
+  const mod = modRm >> 6;
+  const rm = modRm & 7;
+  const displacementBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
+  out.addressing = 'base';
+  if (sib >= 0) {
+    const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
+    if (can.vectorIndex !== undefined) {
+      out.index = CONTEXT.xmm + index * 16;
+      out.scale = sib >> 6;
+    } else if (index !== 4) {
+      out.index = index * 8;
+      out.scale = sib >> 6;
+      out.addressing = 'index';
+    }
+    if ((sib & 7) === 5 && mod === 0) return 4;
+    out.base = ((sib & 7) | ((rex & 1) << 3)) * 8;
+  } else if (rm === 5 && mod === 0) {
+    out.ripRelative = true;
+    out.base = CONTEXT.pageBase;
+    return 4;
+  } else out.base = (rm | ((rex & 1) << 3)) * 8;
+  return displacementBytes;
+}
+
+function placeRegisters(
+  entry: FormEntry,
+  regNumber: number,
+  rmNumber: number,
+  vex: number,
+  hasRex: boolean,
+  out: Decoded,
+): void {
+  out.reg = 0;
+  out.rm = rmNumber;
+  out.vvvv = 0;
+  const { operands } = entry;
+  for (let i = 0; i < operands.length; i++) {
+    const operand = operands[i];
+    if (operand === undefined) continue;
+    if (operand.kind === 'segment') out.reg = regNumber & 7;
+    else if (operand.kind === 'control' || operand.kind === 'debug') out.reg = regNumber;
+    else if (operand.field === 'vvvv')
+      out.vvvv = registerOffset(operand.register, 15 - (vex >> 1), 8, true) >> 3;
+    else if (operand.field === 'reg')
+      out.reg = registerOffset(operand.register, regNumber, operand.size, hasRex);
+    else if (operand.field === 'rm' && operand.register !== undefined)
+      out.rm = registerOffset(operand.register, rmNumber, operand.registerSize ?? operand.size, hasRex);
+    else if (operand.kind === 'st') out.rm = rmNumber & 7;
+  }
+}
+
+/** Gives where the instruction ends, or -1 when the bytes do. */
+function readImmediates(
+  entry: FormEntry,
+  bytes: Uint8Array,
+  at: number,
+  limit: number,
+  out: Decoded,
+): number {
+  const tokens = entry.parsed.immediates;
+  let next = at;
+  let immediates = 0;
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i];
+    let size = 4;
+    switch (token) {
+      case 'ib': case 'cb': case 'is4': size = 1; break;
+      case 'iw': size = 2; break;
+      case 'iz': size = out.operandSize === 2 ? 2 : 4; break;
+      case 'iv': size = out.operandSize; break;
+      case 'iq': size = 8; break;
+      case 'moffs': size = out.address32 ? 4 : 8; break;
+      default: size = 4; // cz: near branches ignore the operand-size prefix
+    } // prettier-ignore
+    if (next + size > limit) return -1;
+    let low = 0;
+    if (size === 1) low = ((bytes[next] ?? 0) << 24) >> 24;
+    else if (size === 2) low = (((bytes[next] ?? 0) | ((bytes[next + 1] ?? 0) << 8)) << 16) >> 16;
+    else low = readInt32(bytes, next);
+    let high = low >> 31;
+    if (size === 8) high = readInt32(bytes, next + 4);
+    if (token === 'moffs' && size === 4) high = 0;
+    next += size;
+    if (token === 'is4') {
+      // The register's context offset, where RECORD.is4 is
+      out.immediateHigh = (CONTEXT.xmm + ((low >> 4) & 15) * 16) << 16;
+      continue;
+    }
+    if (token === 'cb' || token === 'cz') {
+      out.relative = low;
+      continue;
+    }
+    const declared = entry.immediateSizes[immediates];
+    immediates++;
+    const wanted = declared === undefined ? 8 : typeof declared === 'number' ? declared : out.operandSize;
+    if (immediates === 2) {
+      out.displacement = wanted === 1 ? low & 0xff : low;
+      continue;
+    }
+    if (wanted === 1) low &= 0xff;
+    else if (wanted === 2) low &= 0xffff;
+    out.immediateLow = low;
+    out.immediateHigh = wanted === 8 ? high : 0;
+  }
+  return next;
+}
+
 /** Reads bytes[at…end); the instruction may be at most 15 long. */
 export function decode(
   map: OpcodeMap,
@@ -170,13 +298,7 @@ export function decode(
     if (next >= limit) return short;
     modRm = bytes[next] ?? 0;
   }
-  let entry: FormEntry | undefined;
-  for (const candidate of candidates) {
-    if (!matches(candidate, modRm, operand16, repeat, rex)) continue;
-    if (vex >= 0 && !matchesVex(candidate, vex)) continue;
-    entry = candidate;
-    break;
-  }
+  const entry = findEntry(candidates, modRm, operand16, repeat, rex, vex);
   out.length = next - at;
   if (entry === undefined) {
     const tail = undefinedTail(mapNumber, opcode, candidates, operand16, bytes, next);
@@ -208,31 +330,13 @@ export function decode(
   let displacementBytes = 0;
   if (parsed.hasModRm) {
     next++;
-    const mod = can.anyMod ? 3 : modRm >> 6;
     regNumber = ((modRm >> 3) & 7) | ((rex & 4) << 1);
     rmNumber = (modRm & 7) | ((rex & 1) << 3);
-    if (mod !== 3) {
-      out.addressing = 'base';
-      displacementBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
-      if ((modRm & 7) === 4) {
-        if (next >= limit) return short;
-        const sib = bytes[next++] ?? 0;
-        const index = ((sib >> 3) & 7) | ((rex & 2) << 2);
-        if (can.vectorIndex !== undefined) {
-          out.index = CONTEXT.xmm + index * 16;
-          out.scale = sib >> 6;
-        } else if (index !== 4) {
-          out.index = index * 8;
-          out.scale = sib >> 6;
-          out.addressing = 'index';
-        }
-        if ((sib & 7) === 5 && mod === 0) displacementBytes = 4;
-        else out.base = ((sib & 7) | ((rex & 1) << 3)) * 8;
-      } else if ((modRm & 7) === 5 && mod === 0) {
-        displacementBytes = 4;
-        out.ripRelative = true;
-        out.base = CONTEXT.pageBase;
-      } else out.base = rmNumber * 8;
+    const mod = modRm >> 6;
+    if (mod !== 3 && !can.anyMod) {
+      const hasSib = (modRm & 7) === 4;
+      if (hasSib && next >= limit) return short;
+      displacementBytes = placeMemory(entry, modRm, hasSib ? (bytes[next++] ?? 0) : -1, rex, out);
       if (address32 || segment !== CONTEXT.zero) out.addressing = 'full';
     }
   } else if (parsed.registerInOpcode) {
@@ -245,65 +349,10 @@ export function decode(
   // POP to memory computes the address with the incremented RSP (SDM 2B POP)
   if (can.popToMemory && out.base === 4 * 8) out.displacement += operandSize;
 
-  out.reg = 0;
-  out.rm = rmNumber;
-  out.vvvv = 0;
-  for (const operand of entry.operands) {
-    if (operand.kind === 'segment') out.reg = regNumber & 7;
-    else if (operand.kind === 'control' || operand.kind === 'debug') out.reg = regNumber;
-    else if (operand.field === 'vvvv')
-      out.vvvv = registerOffset(operand.register, 15 - (vex >> 1), 8, true) >> 3;
-    else if (operand.field === 'reg')
-      out.reg = registerOffset(operand.register, regNumber, operand.size, hasRex);
-    else if (operand.field === 'rm' && operand.register !== undefined)
-      out.rm = registerOffset(operand.register, rmNumber, operand.registerSize ?? operand.size, hasRex);
-    else if (operand.kind === 'st') out.rm = rmNumber & 7;
-    if (operand.kind === 'memory' && operand.field === 'none')
-      out.addressing = segment !== CONTEXT.zero || address32 ? 'full' : 'base';
-  }
-
-  let immediates = 0;
-  for (const token of parsed.immediates) {
-    let size = 4;
-    switch (token) {
-      case 'ib': case 'cb': case 'is4': size = 1; break;
-      case 'iw': size = 2; break;
-      case 'iz': size = operandSize === 2 ? 2 : 4; break;
-      case 'iv': size = operandSize; break;
-      case 'iq': size = 8; break;
-      case 'moffs': size = address32 ? 4 : 8; break;
-      default: size = 4; // cz: near branches ignore the operand-size prefix
-    } // prettier-ignore
-    if (next + size > limit) return short;
-    let low = 0;
-    if (size === 1) low = ((bytes[next] ?? 0) << 24) >> 24;
-    else if (size === 2) low = (((bytes[next] ?? 0) | ((bytes[next + 1] ?? 0) << 8)) << 16) >> 16;
-    else low = readInt32(bytes, next);
-    let high = low >> 31;
-    if (size === 8) high = readInt32(bytes, next + 4);
-    if (token === 'moffs' && size === 4) high = 0;
-    next += size;
-    if (token === 'is4') {
-      // The register's context offset, where RECORD.is4 is
-      out.immediateHigh = (CONTEXT.xmm + ((low >> 4) & 15) * 16) << 16;
-      continue;
-    }
-    if (token === 'cb' || token === 'cz') {
-      out.relative = low;
-      continue;
-    }
-    const declared = entry.immediateSizes[immediates];
-    immediates++;
-    const wanted = declared === undefined ? 8 : typeof declared === 'number' ? declared : operandSize;
-    if (immediates === 2) {
-      out.displacement = wanted === 1 ? low & 0xff : low;
-      continue;
-    }
-    if (wanted === 1) low &= 0xff;
-    else if (wanted === 2) low &= 0xffff;
-    out.immediateLow = low;
-    out.immediateHigh = wanted === 8 ? high : 0;
-  }
+  placeRegisters(entry, regNumber, rmNumber, vex, hasRex, out);
+  if (entry.can.memoryWithoutModRm) out.addressing = segment !== CONTEXT.zero || address32 ? 'full' : 'base';
+  next = readImmediates(entry, bytes, next, limit, out);
+  if (next < 0) return short;
   out.length = next - at;
   if (lock && !(can.lock && out.addressing !== 'none')) return 'invalid';
   if (can.vectorIndex !== undefined && !isGather(out)) return 'invalid';

@@ -29,6 +29,8 @@ export interface FormEntry extends FormCode {
     /** VEX.vvvv names an operand. */
     readonly vvvv: boolean;
     readonly vectorIndex: OperandLetter['vectorIndex'];
+    /** An operand in memory that no ModRM names, as of MOVS. */
+    readonly memoryWithoutModRm: boolean;
   };
   readonly immediateSizes: readonly OperandLetter['size'][];
 }
@@ -78,6 +80,7 @@ function entryOf(instruction: Instruction, form: Instruction['forms'][number], i
     nop90: has('nop90'),
     anyMod: has('anymod'),
     vvvv: operands.some((operand) => operand.field === 'vvvv'),
+    memoryWithoutModRm: operands.some(({ kind, field }) => kind === 'memory' && field === 'none'),
     vectorIndex: operands.find((operand) => operand.vectorIndex !== undefined)?.vectorIndex,
   };
   const immediateSizes = operands.flatMap((operand) => (operand.kind === 'immediate' ? [operand.size] : []));

@@ -1,15 +1,24 @@
-// Handler functions outside the run loop, generated when the decoder first meets a variant of an instruction: one small
-// module each, with the helpers that it calls imported (and generated, too, when they are first needed).
+// Handler functions outside the run loop. Those of common.ts are generated with the machine, as one module, the others when
+// the decoder first meets a variant of an instruction: a small module a decoded run. Helpers are generated with the first
+// module that calls them, and imported by the others.
 
 import type { Helper } from '../isa/declare.ts';
 import { createBody, functionLocals } from './body.ts';
 import type { FormCode, Variant } from './emit.ts';
 import { emitHandler } from './emit.ts';
 import { HANDLER_SIGNATURE, TABLE_SIZE } from './signatures.ts';
-import type { Code } from './wasm.ts';
 import { local } from './wasm.ts';
-import type { FunctionCode, FunctionImport } from './wasm-module.ts';
+import type { FunctionCode, FunctionImport, ModuleCode } from './wasm-module.ts';
 import { moduleBytes } from './wasm-module.ts';
+
+const PARAMETERS = [
+  local.get(0),
+  local.get(1),
+  local.get(2),
+  local.get(3),
+  local.get(4),
+  local.get(5),
+] as const;
 
 /** What generated modules link to; part of a machine, never frozen. */
 export interface Linker {
@@ -23,7 +32,10 @@ export interface Linker {
   readonly requested: { readonly form: FormCode; readonly variant: Variant; readonly index: number }[];
 }
 
-/** One module of these functions; gives what it exports, and its length in bytes. */
+/**
+ * One module of these functions; gives what it exports, and its length in bytes. Helpers that they are the first to call
+ * become part of it, but not of a compiled region's, which has the table: they would keep it alive when it is forgotten.
+ */
 export function instantiate(
   linker: Linker,
   functions: readonly FunctionCode[],
@@ -32,14 +44,34 @@ export function instantiate(
   const values: Record<string, WebAssembly.ImportValue> = { memory: linker.memory };
   if (withTable) values['table'] = linker.table;
   const table = withTable ? { tableSize: TABLE_SIZE } : {};
-  const importOf = (name: string): FunctionImport => {
-    const found = linker.functions.get(name) ?? makeHelper(linker, name);
+  const helpers: FunctionCode[] = [];
+  const find: ModuleCode['find'] = (name) => {
+    if (!linker.functions.has(name)) {
+      const helper = helperCode(linker, name);
+      if (!withTable) {
+        helpers.push(helper);
+        return { own: helper };
+      }
+      addHelpers(linker, [helper], instantiate(linker, [helper]).exports);
+    }
+    const found = linker.functions.get(name);
+    if (found === undefined) throw new Error(`invariant broken: the helper ${name} was made`);
     values[name] = found.code;
-    return found.type;
+    return { imported: found.type };
   };
-  const bytes = moduleBytes({ memoryPages: linker.memoryPages, ...table, imports: [], importOf, functions });
+  const bytes = moduleBytes({ memoryPages: linker.memoryPages, ...table, imports: [], find, functions });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: values });
+  addHelpers(linker, helpers, exports);
   return { exports, length: bytes.length };
+}
+
+function addHelpers(
+  linker: Linker,
+  helpers: readonly FunctionCode[],
+  exports: Record<string, WebAssembly.WasmFunction>,
+): void {
+  for (const { name, parameters, results } of helpers)
+    linker.functions.set(name, { type: { name, parameters, results }, code: exportOf(exports, name) });
 }
 
 function exportOf(exports: Record<string, WebAssembly.WasmFunction>, name: string): WebAssembly.WasmFunction {
@@ -48,30 +80,23 @@ function exportOf(exports: Record<string, WebAssembly.WasmFunction>, name: strin
   return found;
 }
 
-function makeHelper(linker: Linker, name: string): { type: FunctionImport; code: WebAssembly.WasmFunction } {
+function helperCode(linker: Linker, name: string): FunctionCode {
   const helper = linker.helpers.get(name);
   if (helper === undefined) throw new Error(`no helper ${name}`);
-  const locals = functionLocals(helper.parameters.length);
+  const { parameters, result } = helper;
+  const locals = functionLocals(parameters.length);
   const body = createBody(local.get(0), locals);
-  const parameter = (i: number): Code => local.get(i);
-  const value = helper.emit(
-    body,
-    parameter(0),
-    parameter(1),
-    parameter(2),
-    parameter(3),
-    parameter(4),
-    parameter(5),
-  );
-  const type = {
+  const [a, b, c, d, g, h] = PARAMETERS;
+  const value = helper.emit(body, a, b, c, d, g, h);
+  const results = result === undefined ? [] : [result];
+  return {
     name,
-    parameters: helper.parameters,
-    results: helper.result === undefined ? [] : [helper.result],
+    parameters,
+    results,
+    locals: locals.types,
+    body: [body.take(), value ?? []],
+    exported: true,
   };
-  const code = { ...type, locals: locals.types, body: [body.take(), value ?? []], exported: true };
-  const made = { type, code: exportOf(instantiate(linker, [code]).exports, name) };
-  linker.functions.set(name, made);
-  return made;
 }
 
 /** Reserves a place in the function table for a handler; finishHandlers() makes it. */

@@ -16,8 +16,8 @@ export interface HotEntry {
   readonly keys: readonly number[];
 }
 
-type HotLine = readonly [mnemonic: string, encodings: string, sizes: string, addressings: string];
-const CONDITIONS = [
+export type HandlerLine = readonly [mnemonic: string, encodings: string, sizes: string, addressings: string];
+export const CONDITIONS = [
   'o',
   'no',
   'b',
@@ -38,7 +38,7 @@ const CONDITIONS = [
 const hex = (byte: number): string => byte.toString(16).toUpperCase();
 const ALL = 'none base index';
 
-const HOT: readonly HotLine[] = [
+const HOT: readonly HandlerLine[] = [
   ['mov', '89 /r', '4 8', ALL],
   ['mov', '8B /r', '4 8', ALL],
   ['mov', '8B /r', '8', 'full'],
@@ -114,7 +114,7 @@ const HOT: readonly HotLine[] = [
   ['movss', 'F3 0F 11 /r', '4', 'base'],
   ['pxor', '66 0F EF /r', '4', 'none'],
   ['nop', '90=0F 1F /r=0F 1E /r', '4', 'none'],
-  ...CONDITIONS.map((name, i): HotLine => [
+  ...CONDITIONS.map((name, i): HandlerLine => [
     `j${name}`,
     `${hex(0x70 + i)} cb=0F ${hex(0x80 + i)} cz`,
     '4',
@@ -127,7 +127,7 @@ const HOT: readonly HotLine[] = [
 ];
 
 /** Comparisons that swallow the conditional branch behind them, by the branch's condition. */
-const FUSED: readonly (readonly [...HotLine, conditions: string])[] = [
+const FUSED: readonly (readonly [...HandlerLine, conditions: string])[] = [
   ['cmp', '39 /r', '4 8', 'none', 'b ae e ne be a l ge le g'],
   ['cmp', '83 /7 ib=81 /7 iz', '4 8', 'none', 'b ae e ne be a l ge le g'],
   ['cmp', '83 /7 ib=81 /7 iz', '4 8', 'base', 'e ne'],
@@ -138,20 +138,27 @@ const FUSED: readonly (readonly [...HotLine, conditions: string])[] = [
   ['test', '84 /r', '4', 'none', 'e ne s ns'],
 ];
 
-const ADDRESSING: Record<string, Addressing> = { none: 'none', base: 'base', index: 'index', full: 'full' };
+export const ADDRESSING: Record<string, Addressing> = {
+  none: 'none',
+  base: 'base',
+  index: 'index',
+  full: 'full',
+};
 
 /** Forms on which the operand size has no influence are decoded with 4. */
-function sizesOf(entry: FormEntry, wanted: string): (2 | 4 | 8)[] {
+export function sizesOf(entry: FormEntry, wanted: string): (2 | 4 | 8)[] {
   if (!entry.usesOperandSize) return [4];
   return wanted.split(' ').map((size) => (size === '2' ? 2 : size === '8' ? 8 : 4));
 }
 
+export function formsByName(map: OpcodeMap): Map<string, FormEntry> {
+  return new Map(map.entries.map((entry) => [`${entry.instruction.mnemonic} ${entry.encoding}`, entry]));
+}
+
 export function hotHandlers(map: OpcodeMap): HotEntry[] {
-  const byName = new Map(
-    map.entries.map((entry) => [`${entry.instruction.mnemonic} ${entry.encoding}`, entry]),
-  );
+  const byName = formsByName(map);
   const hot: HotEntry[] = [];
-  const lines: (readonly [...HotLine, conditions?: string])[] = [...HOT, ...FUSED];
+  const lines: (readonly [...HandlerLine, conditions?: string])[] = [...HOT, ...FUSED];
   for (const [mnemonic, encodings, sizes, addressings, conditions] of lines) {
     const forms = encodings.split('=').map((encoding) => byName.get(`${mnemonic} ${encoding}`));
     const [form] = forms;

@@ -18,8 +18,8 @@ export interface ModuleCode {
   readonly memoryPages: number; // of the imported memory: initial = maximum
   readonly tableSize?: number; // imports the function table when given
   readonly imports: readonly FunctionImport[];
-  /** Finds what the code calls beside its imports and functions: it becomes an import. */
-  readonly importOf?: (name: string) => FunctionImport;
+  /** Finds what the code calls beside its imports and functions, to become one of either. */
+  readonly find?: (name: string) => { readonly imported: FunctionImport } | { readonly own: FunctionCode };
   readonly functions: readonly FunctionCode[];
 }
 
@@ -173,33 +173,39 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
   };
   const imports = [...module.imports];
   const importNumbers = new Map(imports.map((f, i) => [f.name, i]));
-  const own = new Map(module.functions.map((f, i) => [f.name, i]));
+  const functions = [...module.functions];
+  const own = new Map(functions.map((f, i) => [f.name, i]));
   // Functions are numbered behind the imports, of which more may come: calls of them are put in at the end
   const calls: { at: number; to: number }[] = [];
   const putCallee = (sink: Sink, name: string): void => {
     const known = importNumbers.get(name);
     if (known !== undefined) return putLeb(sink, known);
-    const to = own.get(name);
-    if (to !== undefined) {
-      calls.push({ at: beginSized(sink), to });
-      return;
+    let to = own.get(name);
+    if (to === undefined) {
+      const found = module.find?.(name);
+      if (found === undefined) throw new Error(`wasm writer: function ${name} is not known`);
+      if ('imported' in found) {
+        importNumbers.set(name, imports.length);
+        return putLeb(sink, imports.push(found.imported) - 1);
+      }
+      to = functions.push(found.own) - 1;
+      own.set(name, to);
     }
-    if (module.importOf === undefined) throw new Error(`wasm writer: function ${name} is not known`);
-    importNumbers.set(name, imports.length);
-    putLeb(sink, imports.push(module.importOf(name)) - 1);
+    calls.push({ at: beginSized(sink), to });
   };
   const names = { putCallee, typeOf };
   const hints: Hints[] = [];
 
   // The code section comes first, so that every type that it mentions is known
-  const bodies: Sink = { bytes: new Uint8Array(1 << 16), length: 0 };
+  const bodies: Sink = { bytes: new Uint8Array(4096), length: 0 };
   putSection(bodies, 10, () => {
-    putLeb(bodies, module.functions.length);
-    for (const f of module.functions) hints.push(putBody(bodies, f, names));
+    const count = beginSized(bodies);
+    for (const f of functions) hints.push(putBody(bodies, f, names)); // of which there may be more at each turn
+    putPaddedLeb(bodies, count, functions.length);
   });
   for (const { at, to } of calls) putPaddedLeb(bodies, at, imports.length + to);
   const importTypes = imports.map(typeOf);
-  const functionTypes = module.functions.map(typeOf);
+  const functionTypes = functions.map(typeOf);
 
   const sink: Sink = { bytes: new Uint8Array(4096), length: 0 };
   for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) put(sink, byte);
@@ -238,8 +244,8 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     for (const type of functionTypes) putLeb(sink, type);
   });
   putSection(sink, 7, () => {
-    putLeb(sink, module.functions.filter((f) => f.exported).length);
-    module.functions.forEach((f, i) => {
+    putLeb(sink, functions.filter((f) => f.exported).length);
+    functions.forEach((f, i) => {
       if (!f.exported) return;
       putName(sink, f.name);
       put(sink, 0);
@@ -266,8 +272,8 @@ export function moduleBytes(module: ModuleCode): Uint8Array {
     // Names of functions, for profilers and stack traces; sections that know no names come in front of it
     put(tail, 1);
     const start = beginSized(tail);
-    putLeb(tail, module.functions.length);
-    module.functions.forEach((f, i) => {
+    putLeb(tail, functions.length);
+    functions.forEach((f, i) => {
       putLeb(tail, imports.length + i);
       putName(tail, f.name);
     });

@@ -3,7 +3,11 @@
 import type { Code } from './wasm.ts';
 import { unsignedLeb } from './wasm.ts';
 
-const op = (opcode: number): Code => [0xfd, unsignedLeb(opcode)];
+const OPCODES: readonly Code[] = Array.from({ length: 256 }, (_unused, opcode) => [
+  0xfd,
+  unsignedLeb(opcode),
+]);
+const op = (opcode: number): Code => OPCODES[opcode] ?? [0xfd, unsignedLeb(opcode)];
 const unary = (opcode: number) => (a: Code): Code => [a, op(opcode)]; // prettier-ignore
 const binary = (opcode: number) => (a: Code, b: Code): Code => [a, b, op(opcode)]; // prettier-ignore
 const ternary = (opcode: number) => (a: Code, b: Code, c: Code): Code => [a, b, c, op(opcode)]; // prettier-ignore

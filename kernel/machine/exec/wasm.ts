@@ -40,18 +40,23 @@ export interface Signature {
 }
 export type Code = number | readonly Code[] | Scope | Jump | JumpTable | Call | Signature;
 
-/** Small numbers as LEB128, which most are: made once. */
-const UNSIGNED: readonly (readonly number[])[] = Array.from({ length: 128 }, (_unused, i) => [i]);
-const SIGNED: readonly (readonly number[])[] = Array.from({ length: 128 }, (_unused, i) => [(i - 64) & 127]);
+/** The numbers that nearly all code has are one object each: a machine is some 100 000 expressions. */
+const SMALL_LEBS: readonly (readonly number[])[] = Array.from({ length: 4096 }, (_unused, value) =>
+  longLeb(value),
+);
+const ONE_BYTE: readonly (readonly number[])[] = Array.from({ length: 128 }, (_unused, byte) => [byte]);
 
-export function unsignedLeb(value: number): readonly number[] {
-  const known = UNSIGNED[value];
-  if (known !== undefined) return known;
+export const unsignedLeb = (value: number): readonly number[] => SMALL_LEBS[value] ?? longLeb(value);
+
+function longLeb(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-  bytes.push(rest);
-  return bytes;
+  for (;;) {
+    const low = rest % 128;
+    rest = Math.floor(rest / 128);
+    bytes.push(rest === 0 ? low : low | 128);
+    if (rest === 0) return bytes;
+  }
 }
 
 export function signedLeb(value: bigint): readonly number[] {
@@ -69,17 +74,13 @@ export function signedLeb(value: bigint): readonly number[] {
 }
 
 function smallLeb(value: number): readonly number[] {
-  const known = SIGNED[value + 64];
-  if (known !== undefined) return known;
+  if (value >= -64 && value < 64) return ONE_BYTE[value & 127] ?? [];
   if (value !== (value | 0)) return signedLeb(BigInt(value));
   const bytes: number[] = [];
-  for (let rest = value; ; rest >>= 7) {
-    if (rest >= -64 && rest < 64) {
-      bytes.push(rest & 127);
-      return bytes;
-    }
-    bytes.push((rest & 127) | 128);
-  }
+  let rest = value;
+  for (; rest < -64 || rest >= 64; rest >>= 7) bytes.push((rest & 127) | 128);
+  bytes.push(rest & 127);
+  return bytes;
 }
 
 const unary = (opcode: number) => (a: Code): Code => [a, opcode]; // prettier-ignore
@@ -147,8 +148,10 @@ export const f64 = {
   convert_i64_s: unary(0xb9), convert_i64_u: unary(0xba), promote_f32: unary(0xbb), reinterpret_i64: unary(0xbf),
 } as const; // prettier-ignore
 
+const LOCALS: readonly Code[] = Array.from({ length: 1024 }, (_unused, index) => [0x20, unsignedLeb(index)]);
+
 export const local = {
-  get: (index: number): Code => [0x20, unsignedLeb(index)],
+  get: (index: number): Code => LOCALS[index] ?? [0x20, unsignedLeb(index)],
   set: (index: number, value: Code): Code => [value, 0x21, unsignedLeb(index)],
   tee: (index: number, value: Code): Code => [value, 0x22, unsignedLeb(index)],
 } as const;
