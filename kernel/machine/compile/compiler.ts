@@ -36,6 +36,11 @@ export interface CompilerStatistics {
   executed: number; // instructions executed in compiled code, on all CPUs; filled in when asked for
 }
 
+function samplesWanted({ statistics }: Compiler): number {
+  const warm = Math.min(statistics.regions / WARM_REGIONS, 1);
+  return SAMPLES_FIRST + (SAMPLES_LAST - SAMPLES_FIRST) * warm;
+}
+
 interface CompiledCode {
   /** Code slots that it was made from. */
   readonly slots: readonly number[];
@@ -86,8 +91,15 @@ export interface Compiler {
 const THRESHOLD = 1000;
 /** Instructions between samples at most, and at half of that at least. */
 const PERIOD_MAX = 10_000;
-/** How often a place is met before it is compiled: compiling costs as much as interpreting some ten thousand instructions. */
-const SAMPLES = 6;
+/**
+ * How often a place is met before it is compiled. Compiling a region takes as long as interpreting some hundred thousand
+ * instructions; the first ones take many times that, while the compiler's own code is cold, which short programs would not
+ * earn back: tcc on hello.c takes twice as long with few samples (npm run bench -- startup; cpu --only w_).
+ */
+const SAMPLES_FIRST = 64;
+const SAMPLES_LAST = 10;
+const WARM_REGIONS = 128;
+
 /** The interpreter is on its way from where it took over if it came no further than that; else it is on its own. */
 const STRETCH_MAX = 2000;
 /** Code is looked at in places of so many bytes, as a power of 2. */
@@ -341,7 +353,7 @@ export function takeSample(compiler: Compiler, context: number, isOn: boolean): 
   const count = (samples.get(name) ?? 0) + 1;
   samples.set(name, count);
   if (samples.size > SAMPLES_MAX) samples.clear();
-  if (count < Math.min(settings.threshold, SAMPLES)) return;
+  if (count < Math.min(settings.threshold, samplesWanted(compiler))) return;
   samples.delete(name);
   compileAt(compiler, context, address, place);
 } // prettier-ignore
