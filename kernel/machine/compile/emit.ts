@@ -2,10 +2,11 @@
 // `Control` (function.ts). Something it has no answer for (state that only the context has) throws Unsupported, and
 // function.ts lets the interpreter's handler execute the instruction instead.
 
-import type { InstructionEmitter, Variable } from '../exec/emitter.ts';
+import type { Expectation, InstructionEmitter, Variable } from '../exec/emitter.ts';
 import { conditionOf, flagOf, flagWord, rawWords } from './flags.ts';
 import type { FlagHome, Flags } from './flags.ts';
 import { signExtend } from '../exec/flags.ts';
+import { noteOrdinary } from './speculation.ts';
 import type { Operand, OperandKind, OperandLetter } from '../isa/declare.ts';
 import { CONTEXT } from '../layout.ts';
 import { VECTOR } from '../machine.ts';
@@ -47,6 +48,9 @@ export interface Control extends SlotPicker {
   branchTo(at: number): void;
   /** Goes on at an address that is known only then. */
   jumpTo(address: Code): void;
+  /** Floating point is as expected, or the region is left in front of it: checked by `settle`, before anything is seen. */
+  expect(expectation: Expectation): boolean;
+  settle(): void;
 }
 
 interface Placed extends Operand {
@@ -171,7 +175,7 @@ const WIDE_FIELDS: readonly string[] = ['fip', 'fdp', 'fsBase', 'gsBase', 'rflag
 const NARROW_FIELDS: readonly string[] = ['fcw', 'fsw', 'ftw', 'fop'];
 
 /** Statements, conditions, context fields. */
-function baseEmitter(unit: Unit): BaseEmitter {
+function baseEmitter(unit: Unit, settle: () => void = () => undefined): BaseEmitter {
   const conditional =
     (rare: boolean) =>
     (given: Code, then: () => void, otherwise?: () => void): void => {
@@ -182,6 +186,7 @@ function baseEmitter(unit: Unit): BaseEmitter {
         else otherwise?.();
         return;
       }
+      settle();
       const before = unit.state;
       const arm = (fill: (() => void) | undefined): { code: Code[]; state: PathState } => {
         unit.state = copyState(before);
@@ -214,6 +219,7 @@ function baseEmitter(unit: Unit): BaseEmitter {
     when: conditional(false),
     unlikely: conditional(true),
     loop(body) {
+      settle();
       const out = label('leave');
       const top = label('again');
       const jump = (to: typeof out) => (condition?: Code) =>
@@ -253,7 +259,7 @@ const xmmOf = (offset: number): number => (offset - CONTEXT.xmm) >> 4;
 export function emitInstruction(unit: Unit, instruction: Instruction, control: Control): void {
   const { entry, variant, decoded, at, length } = instruction;
   const operands = place(instruction);
-  const base = baseEmitter(unit);
+  const base = baseEmitter(unit, control.settle);
   const home = flagHome(unit);
   const placed = (operand: Operand): Placed =>
     operands.find((known) => known === operand) ?? unsupported('operand');
@@ -324,18 +330,21 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     decoded.ripRelative ? `rip${(at + length + decoded.displacement) >> 12}` : `${decoded.base},${decoded.index},${decoded.segment},${unit.loop ?? -1}`; // prettier-ignore
   const step = (): Code => control.stepCode();
   const accessOf = (operand: Placed, write: boolean): Access => {
+    if (write) control.settle();
     const known = operand.access;
     if (known !== undefined && (!write || known.group.write)) return known;
     const address = linearOf(operand);
     if (operand.form.aligned)
-      e.raiseIf(i32.wrap_i64(i64.and(address.code, i64.const(15))), VECTOR.generalProtection);
+      emit(unit, unlikely(i32.wrap_i64(i64.and(address.code, i64.const(15))), step()));
     if (operand.size === 0) unsupported('memory of no size');
     const access = accessMemory(unit, control, address, operand.size, write, className(), step);
     operand.access = access;
     return access;
   };
-  const accessAt = (address: Code, size: number, write: boolean, name: string): Access =>
-    accessMemory(unit, control, valueOf(unit, address), size, write, name, step);
+  const accessAt = (address: Code, size: number, write: boolean, name: string): Access => {
+    if (write) control.settle();
+    return accessMemory(unit, control, valueOf(unit, address), size, write, name, step);
+  };
 
   const immediateOf = (operand: Placed): Code => {
     if (operand.second) return i64.const(decoded.displacement);
@@ -406,6 +415,8 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
 
   const e: InstructionEmitter = {
     ...base,
+    expect: (expectation) => control.expect(expectation),
+    isOrdinary: (bits, value) => noteOrdinary(unit, bits, value),
     size,
     repeat: variant.repeat,
     address32: variant.address32,
@@ -573,6 +584,7 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
     register: (number, bytes = 8) => readGpr(unit, number, bytes),
     setRegister: (number, value, bytes = 8) => writeGpr(unit, number, bytes, value),
     push(value) {
+      control.settle();
       const bytes = variant.operandSize === 2 ? 2 : 8;
       const pushed = keep(unit, 'i64', value);
       const top = valueOf(unit, i64.sub(readGpr(unit, 4, 8), i64.const(bytes)));

@@ -36,6 +36,7 @@ import { flowGraph } from './graph.ts';
 import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
 import { flowOf } from './region.ts';
+import { expect, isFull, loadConstants, settle } from './speculation.ts';
 import { tierOf } from './tiers.ts';
 import type { PathState, Unit, VectorHome } from './unit.ts';
 import type { SlotLocals } from './memory.ts';
@@ -342,6 +343,10 @@ function slotLocals(work: Work, slot: number, loopAt: number): SlotLocals {
   return locals;
 }
 
+function settleGuess(work: Work): void {
+  settle(work.unit, ({ start, at }) => exitCode(work, start, EXIT.step, addressOf(at)));
+}
+
 /** A block and all that it dominates. */
 function emitTree(work: Work, node: FlowNode): void {
   const { unit } = work;
@@ -395,23 +400,31 @@ function emitBlock(work: Work, node: FlowNode): void {
     emitOne(work, instruction);
     if (unit.state.ended) break;
   }
+  settleGuess(work);
   if (!unit.state.ended && content.next !== undefined) goTo(work, content.next);
   flushPending(unit);
 }
 
 function emitOne(work: Work, instruction: Instruction): void {
   const { unit } = work;
+  const flow = flowOf(instruction);
+  const tier = tierOf(instruction.entry.instruction);
+  if (flow !== 'falls' || tier === 'handler' || isFull(unit)) settleGuess(work);
   // Groups are not needed to leave, and a rolled back instruction can do without
   const start = { ...unit.state, gpr: [...unit.state.gpr], xmm: [...unit.state.xmm], groups: new Map() };
-  const flow = flowOf(instruction);
   let cached: Code | undefined;
-  const stepCode = (): Code => (cached ??= exitCode(work, start, EXIT.step, addressOf(instruction.at)));
+  const stepCode = (): Code => {
+    // What was taken for granted is not checked yet
+    if (unit.guess !== undefined)
+      return exitCode(work, unit.guess.start, EXIT.step, addressOf(unit.guess.at));
+    return (cached ??= exitCode(work, start, EXIT.step, addressOf(instruction.at)));
+  };
   if (flow === 'leaves') {
     emit(unit, stepCode());
     unit.state.ended = true;
     return;
   }
-  if (tierOf(instruction.entry.instruction) === 'handler') {
+  if (tier === 'handler') {
     if (flow === 'falls') return emitCallout(work, instruction, start);
     emit(unit, stepCode());
     unit.state.ended = true;
@@ -422,6 +435,8 @@ function emitOne(work: Work, instruction: Instruction): void {
     slotFor: work.services.slotFor,
     localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode,
+    expect: (expectation) => expect(unit, start, instruction.at, expectation),
+    settle: () => settleGuess(work),
     branchTo(at) {
       if (flow === 'call' && work.region.blocks.get(unit.block)?.callee !== at)
         emitCall(work, addressOf(at), at, back);
@@ -436,7 +451,7 @@ function emitOne(work: Work, instruction: Instruction): void {
       emitSwitch(work, address, work.region.blocks.get(unit.block)?.cases ?? []);
     },
   };
-  const { statements, nesting } = unit;
+  const { statements, nesting, guess } = unit;
   const pending = unit.pending.length;
   const length = statements.length;
   unit.state.executed++;
@@ -449,6 +464,8 @@ function emitOne(work: Work, instruction: Instruction): void {
     unit.pending.length = pending;
     unit.nesting = nesting;
     unit.state = copyState(start);
+    unit.guess = guess;
+    settleGuess(work);
     if (flow === 'falls') return emitCallout(work, instruction, start);
     emit(unit, stepCode());
     unit.state.ended = true;
@@ -551,7 +568,7 @@ export function compileRegion(region: Region, name: string, services: Services):
   for (const page of region.pages.values())
     if (page.delta !== 0) prologue.push(pageCheck(page, page.delta > 0 ? 0 : 1));
   prologue.push(local.set(LOCAL.drops, i32.load(i32.const(0), CODE_DROPPED)));
-  prologue.push(reload(work));
+  prologue.push(reload(work), loadConstants(unit));
   const flags = collect(unit, () => storeFlagWords(unit, FLAG_LOCALS));
   fillRegisters(work);
   const body: Code = [

@@ -9,7 +9,10 @@ import type { Code, Type } from '../exec/wasm.ts';
 import { i64, local } from '../exec/wasm.ts';
 import { f32x4, f64x2, v128 } from '../exec/wasm-simd.ts';
 import type { FlagWords, Flags } from './flags.ts';
+import type { FloatFacts } from './float-facts.ts';
+import { NO_FACTS } from './float-facts.ts';
 import type { Group } from './memory.ts';
+import type { Guess } from './speculation.ts';
 import type { Value, Values } from './values.ts';
 import { bitsOf, constantOf, fold, newValues, placeOf } from './values.ts';
 
@@ -46,6 +49,7 @@ export interface PathState {
   gpr: Value[];
   xmm: Vector[];
   flags: Flags;
+  float: FloatFacts;
   /** Checked memory, by the root of the address. */
   groups: Map<string, Group>;
   /** Instructions of the path that `remaining` does not know yet. */
@@ -78,6 +82,10 @@ export interface Unit {
   readonly pairs: Map<string, { readonly root: number; readonly offset: number }>;
   /** Operations of expressions that are values. */
   readonly costs: WeakMap<object, number>;
+  /** Floating point that was taken for granted on the path and is still to be checked. */
+  guess: Guess | undefined;
+  /** Vectors of equal 16-bit words in locals, by the word. */
+  readonly constants: Map<number, number>;
   /** How deep in conditional parts of one instruction. */
   nesting: number;
   /** Written at the end of the block: checks whose range is known only then. */
@@ -116,6 +124,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
       gpr: [],
       xmm: [],
       flags: { kind: 'context' },
+      float: NO_FACTS,
       groups: new Map(),
       executed: 0,
       pages: 0,
@@ -133,6 +142,8 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     scalars: new WeakMap(),
     pairs: new Map(),
     costs: new WeakMap(),
+    guess: undefined,
+    constants: new Map(),
     nesting: 0,
     pending: [],
     block: 0,
@@ -152,7 +163,7 @@ export function freshValue(values: Values, code: Code, bits: number, home = -1):
 export function homeState(unit: Unit, flags: Flags): PathState {
   const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64, i));
   const xmm = [...unit.homeVectors];
-  return { gpr, xmm, flags, groups: new Map(), executed: 0, pages: 0, ended: false };
+  return { gpr, xmm, flags, float: NO_FACTS, groups: new Map(), executed: 0, pages: 0, ended: false };
 }
 
 function homeVector(home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {

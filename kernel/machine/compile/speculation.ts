@@ -1,0 +1,144 @@
+// Floating point of compiled code. Instructions take for granted that the host's result does (`Expectation`), and go on
+// with it. What they expect is checked once for many of them, before anything of it can be seen: in front of stores,
+// branches, calls. Where it does not hold, the region is left in front of the first of them, and the interpreter
+// executes them all; registers of that point are still in locals.
+//
+// One vector collects it. The sixteen bits on top of a number are sign and exponent; doubled they lose the sign, and after
+// an addition what must not be is below three binades. So the least of all is compared. A zero as a result gives doubt,
+// too: then `odd` of the expectations looks closely.
+
+import type { Expectation } from '../exec/emitter.ts';
+import type { Code } from '../exec/wasm.ts';
+import { i32, local, unlikely } from '../exec/wasm.ts';
+import { f32x4, f64x2, i16x8, i32x4, i64x2, v128 } from '../exec/wasm-simd.ts';
+import { CONTEXT } from '../layout.ts';
+import type { NumberBits } from './float-facts.ts';
+import { FACT, factsOf, withFact } from './float-facts.ts';
+import type { PathState, Unit } from './unit.ts';
+import { allocateFixed, context, emit } from './unit.ts';
+
+interface Wanted {
+  readonly code: Code;
+  readonly bits: NumberBits;
+  readonly vector: boolean;
+  /** An operand is not denormal, a result is ordinary, and a number is no NaN. */
+  readonly as: 'operand' | 'result' | 'number';
+}
+/** Instructions whose expectations are still to be checked. */
+export interface Guess {
+  /** In front of the first of them. */
+  readonly start: PathState;
+  readonly at: number;
+  readonly wanted: readonly Wanted[];
+  readonly doubts: readonly Code[];
+  readonly odd: readonly (() => Code)[];
+  readonly control: boolean;
+}
+
+/** More at once keep too many values alive. */
+const GUESS_MAX = 16;
+export const isFull = (unit: Unit): boolean => (unit.guess?.odd.length ?? 0) >= GUESS_MAX;
+
+/** Notes that the number, or all of a vector, is neither denormal nor a NaN. */
+export function noteOrdinary(unit: Unit, bits: NumberBits, code: Code): void {
+  unit.state.float = withFact(unit.state.float, bits, code, FACT.both);
+}
+
+/** An instruction, at `at` and with `start` in front of it, relies on what it expects. */
+export function expect(unit: Unit, start: PathState, at: number, expectation: Expectation): boolean {
+  if (unit.nesting > 0) return false; // a part of an instruction, which not every way goes
+  const { bits, vector, operands = [], ordered, result, doubt, odd } = expectation;
+  const needed = ordered === true ? FACT.both : FACT.notDenormal;
+  const wanted: Wanted[] = [];
+  for (const code of operands) {
+    const facts = factsOf(unit.state.float, bits, code);
+    if ((facts & FACT.notDenormal) === 0) wanted.push({ code, bits, vector, as: 'operand' });
+    if ((needed & ~facts & FACT.notNaN) !== 0) wanted.push({ code, bits, vector, as: 'number' });
+    unit.state.float = withFact(unit.state.float, bits, code, needed);
+  }
+  if (result !== undefined && factsOf(unit.state.float, bits, result) !== FACT.both)
+    wanted.push({ code: result, bits, vector, as: 'result' });
+  if (result !== undefined) noteOrdinary(unit, bits, result);
+  const control = !unit.state.float.control;
+  const isNothing = wanted.length === 0 && doubt === undefined;
+  if (isNothing && !control) return true;
+  unit.state.float = { ...unit.state.float, control: true };
+  const guess = unit.guess ?? { start, at, wanted: [], doubts: [], odd: [], control: false };
+  unit.guess = {
+    ...guess,
+    control: guess.control || control,
+    wanted: [...guess.wanted, ...wanted],
+    doubts: doubt === undefined ? guess.doubts : [...guess.doubts, doubt],
+    odd: isNothing ? guess.odd : [...guess.odd, odd],
+  };
+  return true;
+}
+
+/** Scalars side by side, as many as fill a vector. */
+function packed(bits: NumberBits, wanted: readonly Wanted[], as: Wanted['as']): Code[] {
+  const these = wanted.filter((one) => one.as === as);
+  const vectors = these.filter(({ vector }) => vector).map(({ code }) => code);
+  const scalars = these.filter(({ vector }) => !vector).map(({ code }) => code);
+  const { splat, replace_lane } = bits === 64 ? f64x2 : f32x4;
+  const lanes = 128 / bits;
+  for (let i = 0; i < scalars.length; i += lanes) {
+    const [first = 0, ...others] = scalars.slice(i, i + lanes);
+    vectors.push(others.reduce((all, x, lane) => replace_lane(all, lane + 1, x), splat(first)));
+  }
+  return vectors;
+}
+
+/** A constant in a local of the region: V8 would make it anew at each use. */
+function words(unit: Unit, word: number): Code {
+  let index = unit.constants.get(word);
+  if (index === undefined) {
+    index = allocateFixed(unit.types, 'v128');
+    unit.constants.set(word, index);
+  }
+  return local.get(index);
+}
+/** For the beginning of the region. */
+export const loadConstants = (unit: Unit): Code =>
+  [...unit.constants].map(([word, index]) => local.set(index, i16x8.splat(i32.const(word))));
+
+/** i32, not zero: a number may not be as expected. */
+function doubtOf(unit: Unit, bits: NumberBits, all: readonly Wanted[]): Code[] {
+  const wanted = all.filter((one) => one.bits === bits);
+  const binade = bits === 64 ? 1 << 5 : 1 << 8;
+  const { add } = bits === 64 ? i64x2 : i32x4;
+  const doubled = (x: Code): Code => add(x, x);
+  const least = (numbers: readonly Code[], limit: number): Code[] =>
+    numbers.length === 0
+      ? []
+      : [
+          i16x8.le_u(
+            numbers.reduce((x, y) => i16x8.min_u(x, y)),
+            words(unit, limit),
+          ),
+        ];
+  const { ne } = bits === 64 ? f64x2 : f32x4;
+  const lanes = [
+    // Where the addition wraps, infinities and NaNs come to lie below
+    ...least(packed(bits, wanted, 'result').map((x) => i16x8.add(doubled(x), words(unit, binade))), 3 * binade - 1),
+    // Less one, a zero is far away from what is denormal
+    ...least(packed(bits, wanted, 'operand').map((x) => add(doubled(x), words(unit, -1))), binade - 1),
+    ...packed(bits, wanted, 'number').map((x) => ne(x, x)),
+  ]; // prettier-ignore
+  if (lanes.length === 0) return [];
+  const { bitmask } = bits === 64 ? i64x2 : i32x4;
+  return [bitmask(lanes.reduce((a, b) => v128.or(a, b)))];
+}
+
+const controlIsSlow = i32.xor(i32.and(i32.load(context, CONTEXT.mxcsr), i32.const(-0x20)), i32.const(0x1fa0));
+
+/** Checks what was expected since the last time. `leave` is the exit in front of the first instruction of a guess. */
+export function settle(unit: Unit, leave: (guess: Guess) => Code): void {
+  const { guess } = unit;
+  if (guess === undefined) return;
+  unit.guess = undefined;
+  const any = (codes: readonly Code[]): Code => codes.reduce((a, b) => i32.or(a, b));
+  const control = guess.control ? [controlIsSlow] : [];
+  const numbers = ([64, 32] as const).flatMap((bits) => doubtOf(unit, bits, guess.wanted));
+  const odd = any([...guess.odd.map((make) => make()), ...control]);
+  emit(unit, unlikely(any([...numbers, ...guess.doubts, ...control]), unlikely(odd, leave(guess))));
+}
