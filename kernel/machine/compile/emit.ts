@@ -676,5 +676,19 @@ export function emitInstruction(unit: Unit, instruction: Instruction, control: C
   if (operands.some((operand) => operand.kind === 'mmx')) unsupported('mmx');
   // Upper halves and VEX.vvvv have no place here yet
   if (entry.parsed.vex !== undefined) unsupported('VEX');
+  const [first, second] = operands;
+  const isCleared = CLEARS.test(entry.instruction.mnemonic) && first !== undefined && second?.kind === 'xmm';
+  if (isCleared && xmmNumber(first) === xmmNumber(second)) return clearVector(unit, xmmNumber(first));
   entry.instruction.emit(e, ...operands);
+}
+
+/** With the same register twice the result depends on nothing. */
+const CLEARS = /^(?:pxor|xorp[sd])$/;
+function clearVector(unit: Unit, number: number): void {
+  const whole = v128.const(0n, 0n);
+  const [low, low32] = [f64.const(0), f32.const(0)];
+  setVector(unit, number, { whole, low, low32, rest: whole });
+  for (const bits of [64, 32] as const) noteOrdinary(unit, bits, whole);
+  noteOrdinary(unit, 64, low);
+  noteOrdinary(unit, 32, low32);
 }

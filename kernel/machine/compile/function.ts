@@ -36,7 +36,9 @@ import { flowGraph } from './graph.ts';
 import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
 import { flowOf } from './region.ts';
-import { expect, isFull, loadConstants, settle } from './speculation.ts';
+import { loopFacts } from './loop-facts.ts';
+import type { AssumedRegister } from './loop-facts.ts';
+import { assume, assumedFacts, expect, isFull, loadConstants, settle } from './speculation.ts';
 import { tierOf } from './tiers.ts';
 import type { PathState, Unit, VectorHome } from './unit.ts';
 import type { SlotLocals } from './memory.ts';
@@ -75,6 +77,8 @@ interface Work {
   readonly leaveRaw: Label;
   readonly returns: ReadonlySet<number>; // blocks behind calls
   readonly longest: Map<number, number>;
+  /** What loops assume of vector registers, by their headers. */
+  readonly assumed: ReadonlyMap<number, readonly AssumedRegister[]>;
   /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
   readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
   /** Code that is filled in when it is known which registers the region uses. */
@@ -275,8 +279,9 @@ function emitSwitch(work: Work, address: Code, cases: readonly number[]): void {
   for (const at of cases) {
     const target = node?.successors.has(at) === true ? work.graph.get(at) : undefined;
     if (node === undefined || target === undefined) continue;
-    const to = target.order <= node.order ? work.loops.get(at) : work.labels.get(at);
-    if (to !== undefined) labels.set(at, to);
+    const isBack = target.order <= node.order;
+    const to = isBack ? work.loops.get(at) : work.labels.get(at);
+    if (to !== undefined && !(isBack && work.assumed.has(at))) labels.set(at, to);
   }
   const known = [...labels.keys()];
   const table = known.length === 0 ? undefined : work.services.caseTable(known);
@@ -308,6 +313,7 @@ function goTo(work: Work, to: number): void {
   if (target === undefined || node === undefined) {
     emit(unit, exitCode(work, unit.state, EXIT.jump, addressOf(to)));
   } else if (target.order <= node.order || target.isMerge) {
+    if (target.order <= node.order) assure(work, to);
     goHome(work);
     const known = target.order <= node.order ? work.loops.get(to) : work.labels.get(to);
     if (known === undefined) throw new Error('invariant broken: a branch to code that is not around it');
@@ -324,6 +330,16 @@ function goTo(work: Work, to: number): void {
     unit.state = state;
   }
   unit.state.ended = true;
+}
+
+/** In front of a loop header: what the loop assumes is checked where it is not known. */
+function assure(work: Work, at: number): readonly AssumedRegister[] | undefined {
+  const assumed = work.assumed.get(at);
+  if (assumed === undefined) return undefined;
+  settleGuess(work);
+  assume(work.unit, at, assumed);
+  settleGuess(work);
+  return assumed;
 }
 
 function slotLocals(work: Work, slot: number, loopAt: number): SlotLocals {
@@ -351,8 +367,10 @@ function settleGuess(work: Work): void {
 function emitTree(work: Work, node: FlowNode): void {
   const { unit } = work;
   if (node.isLoopHeader) {
+    const assumed = assure(work, node.at);
     goHome(work);
     unit.state = homeState(unit, { kind: 'locals' });
+    if (assumed !== undefined) unit.state.float = assumedFacts(unit, assumed);
     work.loops.set(node.at, label('loop'));
     const loads: Code[] = [];
     work.loopSlots.set(node.at, { locals: new Map(), loads });
@@ -552,6 +570,7 @@ export function compileRegion(region: Region, name: string, services: Services):
     leaveRaw: label('leave with raw flags'),
     returns,
     longest: new Map(),
+    assumed: loopFacts(region, graph),
     loopSlots: new Map(),
     stores: [],
     loads: [],

@@ -9,13 +9,15 @@
 
 import type { Expectation } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { i32, local, unlikely } from '../exec/wasm.ts';
+import { call, i32, local, unlikely } from '../exec/wasm.ts';
 import { f32x4, f64x2, i16x8, i32x4, i64x2, v128 } from '../exec/wasm-simd.ts';
 import { CONTEXT } from '../layout.ts';
 import type { NumberBits } from './float-facts.ts';
-import { FACT, factsOf, withFact } from './float-facts.ts';
+import type { FloatFacts } from './float-facts.ts';
+import { FACT, NO_FACTS, factsOf, withFact } from './float-facts.ts';
+import type { AssumedRegister } from './loop-facts.ts';
 import type { PathState, Unit } from './unit.ts';
-import { allocateFixed, context, emit } from './unit.ts';
+import { allocateFixed, context, copyState, emit, keep, vectorOf, wholeVector } from './unit.ts';
 
 interface Wanted {
   readonly code: Code;
@@ -74,6 +76,55 @@ export function expect(unit: Unit, start: PathState, at: number, expectation: Ex
   return true;
 }
 
+/** The number that a register holds, or all of the vector. */
+function assumedCode(unit: Unit, { number, bits, vector }: AssumedRegister): Code {
+  if (vector) return wholeVector(unit, number);
+  const part = bits === 64 ? 'low' : 'low32';
+  const known = vectorOf(unit, number)[part];
+  if (known !== undefined) return known;
+  const whole = wholeVector(unit, number);
+  const type = bits === 64 ? 'f64' : 'f32';
+  const code = keep(unit, type, (bits === 64 ? f64x2 : f32x4).extract_lane(whole, 0));
+  unit.state.float = withFact(unit.state.float, bits, code, factsOf(unit.state.float, bits, whole));
+  const now = vectorOf(unit, number);
+  unit.state.xmm[number] = { ...now, [part]: code, rest: now.rest ?? now.whole };
+  return code;
+}
+/** What the home of a register holds, if it is kept in this way. */
+function homeCode(unit: Unit, { number, bits, vector }: AssumedRegister): Code | undefined {
+  const home = unit.homeVectors[number];
+  return vector ? home?.whole : bits === 64 ? home?.low : home?.low32;
+}
+
+/** In front of a loop, or of another turn: what it assumes becomes something to check, where it is not known. */
+export function assume(unit: Unit, to: number, assumed: readonly AssumedRegister[]): void {
+  const { nesting } = unit;
+  unit.nesting = 0;
+  const start = copyState(unit.state);
+  expect(unit, start, to, { bits: 64, vector: false, odd: () => i32.const(0) });
+  for (const register of assumed) {
+    if (homeCode(unit, register) === undefined) continue;
+    const { bits, vector } = register;
+    const code = assumedCode(unit, register);
+    expect(unit, start, to, {
+      bits,
+      vector,
+      operands: [code],
+      odd: () => call(oddOperand(bits, vector), code),
+    });
+  }
+  unit.nesting = nesting;
+}
+/** The facts of a loop, whose registers are at home. */
+export function assumedFacts(unit: Unit, assumed: readonly AssumedRegister[]): FloatFacts {
+  let facts: FloatFacts = { ...NO_FACTS, control: true };
+  for (const register of assumed) {
+    const code = homeCode(unit, register);
+    if (code !== undefined) facts = withFact(facts, register.bits, code, FACT.notDenormal);
+  }
+  return facts;
+}
+
 /** Scalars side by side, as many as fill a vector. */
 function packed(bits: NumberBits, wanted: readonly Wanted[], as: Wanted['as']): Code[] {
   const these = wanted.filter((one) => one.as === as);
@@ -128,6 +179,9 @@ function doubtOf(unit: Unit, bits: NumberBits, all: readonly Wanted[]): Code[] {
   const { bitmask } = bits === 64 ? i64x2 : i32x4;
   return [bitmask(lanes.reduce((a, b) => v128.or(a, b)))];
 }
+
+/** Helpers of isa/sse-expect.ts. */
+const oddOperand = (bits: NumberBits, vector: boolean): string => `sseOddOperand${bits}${vector ? 'v' : ''}`;
 
 const controlIsSlow = i32.xor(i32.and(i32.load(context, CONTEXT.mxcsr), i32.const(-0x20)), i32.const(0x1fa0));
 

@@ -73,6 +73,19 @@ function oddCompare(host: HostFormat, type: Type): Helper {
   };
 }
 
+/** sseOddOperand64(a): it is denormal. */
+function oddOperand(host: HostFormat, type: Type): Helper {
+  return {
+    name: oddName('Operand', host, type),
+    parameters: [type],
+    result: 'i32',
+    emit(f, first) {
+      const [a = ZERO] = vectorsOf(host, type, [first]).map((x) => f.let('v128', x));
+      return v128.any_true(denormalLanes(host.format, a));
+    },
+  };
+}
+
 /** sseOddNarrow(double, single): an operand is denormal, or the result is odd and no exact zero. */
 const oddNarrow: Helper = {
   name: 'sseOddNarrow',
@@ -93,6 +106,7 @@ export const oddHelpers: readonly Helper[] = [
       oddHelper(host, type, 'Mul'),
       oddHelper(host, type, 'Div'),
       oddCompare(host, type),
+      oddOperand(host, type),
     ]),
   ),
 ];
