@@ -119,6 +119,8 @@ export const COMPILED = {
   filled: 0x1004, // u32: slots and table entries filled since they were cleared
   log: 0x1008, // u32 each: their addresses, as far as there is room
   executed: 0x1408, // u64: instructions executed in compiled code
+  wrongGuesses: 0x1410, // u32: how often floating point was not as expected since it was looked at
+  wrongGuess: 0x1414, // u32: the region's entry where that was last
   slots: 0x8000,
   readTable: 0xe000,
   writeTable: 0xf000,

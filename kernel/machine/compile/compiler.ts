@@ -54,6 +54,11 @@ export interface Compiler {
   readonly tables: Map<number, number[]>;
   /** How often code was met, by its place. */
   readonly samples: Map<number, number>;
+  /** Code whose numbers are often not what compiled code takes for granted, by its place. */
+  readonly unusual: Set<string>;
+  wrongGuesses: number;
+  /** Instructions until such failures are counted from 0 again. */
+  guessesLeft: number;
   /** Instructions to interpret until the next sample. */
   sampleLeft: number;
   /** Instructions of the next slice at most. */
@@ -74,6 +79,9 @@ const SLICE_COMPILED = 300_000;
 const SAMPLES = 16;
 /** Code is looked at in places of so many bytes, as a power of 2. */
 const PLACE_SHIFT = 8;
+/** A region whose floating point is not as expected more often than this in a period is compiled anew and tests by itself. */
+const WRONG_GUESSES = 256;
+const GUESS_PERIOD = 1_000_000;
 /** Places of which samples are counted. */
 const SAMPLES_MAX = 10_000;
 
@@ -90,6 +98,9 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
     freeTables: Array.from({ length: CASE_TABLES }, (_unused, i) => CASE_BASE + i * CASE_BYTES),
     tables: new Map(),
     samples: new Map(),
+    unusual: new Set(),
+    wrongGuesses: 0,
+    guessesLeft: GUESS_PERIOD,
     sampleLeft: 0,
     sliceLimit: SLICE_MIN,
     jitter: 1,
@@ -186,10 +197,16 @@ function handlerFor(compiler: Compiler, { entry, variant }: Instruction): number
   return index;
 }
 
-function servicesFor(compiler: Compiler, pages: ReadonlyMap<number, RegionPage>, tables: number[]): Services {
+function servicesFor(
+  compiler: Compiler,
+  pages: ReadonlyMap<number, RegionPage>,
+  tables: number[],
+  guess: Pick<Services, 'entry' | 'mayGuess'>,
+): Services {
   const { words16, bytes } = compiler.cache;
   const slots = new Map<string, number>();
   return {
+    ...guess,
     slotFor(name, write) {
       const key = `${name}${write ? 'w' : ''}`;
       let slot = slots.get(key);
@@ -252,6 +269,29 @@ function samplePeriod(compiler: Compiler): number {
   return period + (compiler.jitter % period);
 }
 
+/** Where code is, as long as its slot belongs to the frame. */
+const placeOf = (slot: number, offset: number): string => `${slot}+${offset}`;
+
+function countGuesses(compiler: Compiler, context: number, executed: number): void {
+  const { words16, words32 } = compiler.cache;
+  const at = (context + COMPILED.wrongGuesses) >> 2;
+  compiler.wrongGuesses += words32[at] ?? 0;
+  words32[at] = 0;
+  compiler.guessesLeft -= executed;
+  if (compiler.wrongGuesses > WRONG_GUESSES) {
+    const entry = words32[(context + COMPILED.wrongGuess) >> 2] ?? 0;
+    const record = words32[(cellAt(entry) + ENTRY.record) >> 2] ?? 0;
+    const [slot = 0] = compiler.regions.get(entry) ?? [];
+    if (compiler.unusual.size > SAMPLES_MAX) compiler.unusual.clear();
+    compiler.unusual.add(placeOf(slot, words16[(record + RECORD.offset) >> 1] ?? 0));
+    dropRegion(compiler, entry);
+    compiler.wrongGuesses = 0;
+  }
+  if (compiler.guessesLeft > 0) return;
+  compiler.wrongGuesses = 0;
+  compiler.guessesLeft = GUESS_PERIOD;
+}
+
 /** After a slice: takes a sample when it is time, and says how long the next slice may be. */
 export function countInterpreted(
   compiler: Compiler,
@@ -261,6 +301,7 @@ export function countInterpreted(
   isMet: boolean,
 ): void {
   compiler.sampleLeft -= interpreted;
+  countGuesses(compiler, context, all);
   if (isMet && compiler.sampleLeft <= 0) {
     sampleAt(compiler, context);
     compiler.sampleLeft = samplePeriod(compiler);
@@ -315,7 +356,9 @@ function compileRecord(
   if (region === undefined || first === undefined || entry === undefined) return;
   const name = `r${statistics.regions}`;
   const tables: number[] = [];
-  const { code } = compileRegion(region, name, servicesFor(compiler, region.pages, tables));
+  const mayGuess = !compiler.unusual.has(placeOf(here.slot, offset));
+  const services = servicesFor(compiler, region.pages, tables, { entry, mayGuess });
+  const { code } = compileRegion(region, name, services);
   if (tables.length > 0) compiler.tables.set(entry, tables);
   const cold = handlerFor(compiler, first);
   finishHandlers(linker);

@@ -28,7 +28,7 @@ import { f32, f64 } from '../exec/wasm.ts';
 import { v128 } from '../exec/wasm-simd.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
 import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
-import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
+import { CODE_DROPPED, COMPILED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
 import { Unsupported, emitInstruction, flagHome, flagSets, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
@@ -50,6 +50,10 @@ const DEPTH_MAX = 200;
 
 /** What the compiler provides. */
 export interface Services {
+  /** Number of its entry. */
+  readonly entry: number;
+  /** May floating point be taken for granted (speculation.ts)? */
+  readonly mayGuess: boolean;
   slotFor(name: string, write: boolean): number;
   /** Index in the function table of the interpreter's handler. */
   handlerFor(instruction: Instruction): number;
@@ -91,10 +95,16 @@ const spend = (count: number): Code =>
   count === 0 ? [] : local.set(LOCAL.remaining, i32.sub(remainingLocal, i32.const(count)));
 const addressOf = (at: number): Code => i64.add(local.get(LOCAL.base), i64.const(at));
 
+const COPY = /^mov(?:ap[sd]|dqa)$/;
 function vectorHomesOf(region: Region): VectorHome[] {
   const votes = Array.from({ length: 16 }, () => ({ f64: 0, f32: 0, whole: 0 }));
+  const copies: (readonly [number, number])[] = [];
   for (const { instructions } of region.blocks.values())
-    for (const { entry, decoded } of instructions)
+    for (const { entry, decoded, variant } of instructions) {
+      if (COPY.test(entry.instruction.mnemonic) && variant.addressing === 'none') {
+        copies.push([(decoded.reg - CONTEXT.xmm) >> 4, (decoded.rm - CONTEXT.xmm) >> 4]);
+        continue;
+      }
       for (const operand of entry.operands) {
         if (operand.register !== 'xmm') continue;
         const offset = operand.field === 'reg' ? decoded.reg : decoded.rm;
@@ -104,6 +114,17 @@ function vectorHomesOf(region: Region): VectorHome[] {
         else if (operand.size === 4) vote.f32 += 2;
         else vote.whole++;
       }
+    }
+  // Copies go either way: a register that is only copied is kept as the other one
+  for (const [a, b] of copies)
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const [other, mine] = [votes[from], votes[to]];
+      if (other !== undefined && mine !== undefined && mine.f64 + mine.f32 + mine.whole === 0)
+        votes[to] = { ...other };
+    }
   return votes.map(({ f64: doubles, f32: singles, whole }) =>
     doubles > whole && doubles >= singles ? 'f64' : singles > whole ? 'f32' : 'whole',
   );
@@ -360,7 +381,15 @@ function slotLocals(work: Work, slot: number, loopAt: number): SlotLocals {
 }
 
 function settleGuess(work: Work): void {
-  settle(work.unit, ({ start, at }) => exitCode(work, start, EXIT.step, addressOf(at)));
+  settle(work.unit, ({ start, at }) => [
+    i32.store(context, i32.const(work.services.entry), COMPILED.wrongGuess),
+    i32.store(
+      context,
+      i32.add(i32.load(context, COMPILED.wrongGuesses), i32.const(1)),
+      COMPILED.wrongGuesses,
+    ),
+    exitCode(work, start, EXIT.step, addressOf(at)),
+  ]);
 }
 
 /** A block and all that it dominates. */
@@ -453,7 +482,7 @@ function emitOne(work: Work, instruction: Instruction): void {
     slotFor: work.services.slotFor,
     localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode,
-    expect: (expectation) => expect(unit, start, instruction.at, expectation),
+    expect: (expectation) => work.services.mayGuess && expect(unit, start, instruction.at, expectation),
     settle: () => settleGuess(work),
     branchTo(at) {
       if (flow === 'call' && work.region.blocks.get(unit.block)?.callee !== at)
@@ -570,7 +599,7 @@ export function compileRegion(region: Region, name: string, services: Services):
     leaveRaw: label('leave with raw flags'),
     returns,
     longest: new Map(),
-    assumed: loopFacts(region, graph),
+    assumed: services.mayGuess ? loopFacts(region, graph) : new Map(),
     loopSlots: new Map(),
     stores: [],
     loads: [],

@@ -1,5 +1,5 @@
 // Which vector registers a loop takes for granted to hold numbers that are not denormal: those whose value of the turn
-// before is an operand of floating point in every turn. Each way into the loop checks what is not known there
+// before is an operand of floating point in every turn (that ends at the same jump back). Each way into the loop checks what is not known there
 // (function.ts), so this is a matter of speed only.
 
 import { CONTEXT } from '../layout.ts';
@@ -31,24 +31,25 @@ function registersOf({ entry, decoded, variant }: Instruction): (number | undefi
   });
 }
 
-/** Blocks that every turn executes, in this order: those that dominate all jumps back. */
-function everyTurn(graph: FlowGraph, header: FlowNode): FlowNode[] {
+/** For each jump back, the blocks that are executed before it in every turn that ends there, in this order. */
+function turns(graph: FlowGraph, header: FlowNode): FlowNode[][] {
   const latches = [...graph.values()].filter((node) => node.order >= header.order && node.successors.has(header.at)); // prettier-ignore
-  const counts = new Map<FlowNode, number>();
-  for (const latch of latches)
+  return latches.map((latch) => {
+    const turn: FlowNode[] = [];
     for (let node: FlowNode | undefined = latch; node !== undefined; node = graph.get(node.dominator)) {
-      counts.set(node, (counts.get(node) ?? 0) + 1);
+      turn.unshift(node);
       if (node === header) break;
     }
-  return [...counts].filter(([, count]) => count === latches.length).map(([node]) => node).sort((a, b) => a.order - b.order); // prettier-ignore
+    return turn;
+  });
 }
 
 function assumedBy(region: Region, graph: FlowGraph, header: FlowNode): AssumedRegister[] | undefined {
   const assumed = new Map<string, AssumedRegister>();
-  const origin = Array.from({ length: 16 }, (_unused, i) => i);
   let isFloat = false;
-  for (const { at } of everyTurn(graph, header))
-    for (const instruction of region.blocks.get(at)?.instructions ?? []) {
+  for (const turn of turns(graph, header)) {
+    const origin = Array.from({ length: 16 }, (_unused, i) => i);
+    for (const instruction of turn.flatMap(({ at }) => region.blocks.get(at)?.instructions ?? [])) {
       const { mnemonic } = instruction.entry.instruction;
       const [target, source] = registersOf(instruction);
       const float = floatOf(instruction);
@@ -64,6 +65,7 @@ function assumedBy(region: Region, graph: FlowGraph, header: FlowNode): AssumedR
       const isCopy = /^mov(?:ap|up|dq|s)[sdau]$/.test(mnemonic) && source !== undefined;
       origin[target] = isCopy ? (origin[source] ?? -1) : -1;
     }
+  }
   return isFloat ? [...assumed.values()] : undefined;
 }
 

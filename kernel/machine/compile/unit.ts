@@ -149,6 +149,10 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     block: 0,
     loop: undefined,
   };
+  // Values, like those of general registers: a copy costs nothing, and what is known of it stays known
+  for (const home of unit.homeVectors)
+    for (const code of [home.whole, home.low, home.low32, home.rest])
+      if (code !== undefined) freshValue(values, code, 64);
   unit.state = homeState(unit, { kind: 'context' });
   return unit;
 }
@@ -230,7 +234,7 @@ function costOf(unit: Unit, code: Code, limit: number): number {
   if (typeof opcode !== 'number' || known.length < 2 || known.length > 3) return Infinity;
   if (constantOf(fold(known)) !== undefined) return 0;
   const isDivision = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
-  const isInteger = (opcode >= 0x45 && opcode <= 0x5a) || (opcode >= 0x67 && opcode <= 0x8a) || opcode === 0xa7;
+  const isInteger = (opcode >= 0x45 && opcode <= 0x66) || (opcode >= 0x67 && opcode <= 0x8a) || opcode === 0xa7;
   const isExtension = opcode === 0xac || opcode === 0xad || (opcode >= 0xc0 && opcode <= 0xc4);
   if (isDivision || !(isInteger || isExtension)) return Infinity;
   let sum = 1;
