@@ -307,13 +307,12 @@ function compared(flags: Extract<Flags, { a: Code }>, code: number): Code | unde
 
 /** After COMISD and its like, of numbers without a NaN: C is `a < b`, Z is `a = b`. */
 function orderedNumbers({ values }: Extract<Flags, { kind: 'partial' }>, code: number): Code | undefined {
-  const { C, Z } = values;
-  if (code >> 1 !== 3 || !Array.isArray(C) || !Array.isArray(Z)) return undefined;
-  const [a, b, less]: Code[] = C;
-  const isPair = C.length === 3 && Z.length === 3 && Z[0] === a && Z[1] === b;
-  if (!isPair || a === undefined || b === undefined) return undefined;
-  if (less === 0x63 && Z[2] === 0x61) return code === 6 ? f64.le(a, b) : f64.gt(a, b);
-  if (less === 0x5d && Z[2] === 0x5b) return code === 6 ? f32.le(a, b) : f32.gt(a, b);
+  const isExpression = (value: Code | undefined): value is readonly Code[] => Array.isArray(value);
+  const parts = (value: Code | undefined): readonly Code[] => (isExpression(value) ? value : []);
+  const [[a, b, less], [first, second, equal]] = [parts(values.C), parts(values.Z)];
+  if (code >> 1 !== 3 || a === undefined || b === undefined || first !== a || second !== b) return undefined;
+  if (less === 0x63 && equal === 0x61) return code === 6 ? f64.le(a, b) : f64.gt(a, b);
+  if (less === 0x5d && equal === 0x5b) return code === 6 ? f32.le(a, b) : f32.gt(a, b);
   return undefined;
 }
 
