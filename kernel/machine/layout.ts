@@ -127,6 +127,8 @@ export const COMPILED = {
   jumps: 0x1428, // u32: address of the jump cache
   walks: 0x142c, // u32: searches in the page tables since the extents were cleared
   made: 0x1430, // an extent: where a search puts together what it found
+  wrongGuesses: 0x1470, // u32: how often floating point was not as expected
+  wrongGuess: 0x1474, // u32: number of the region where it was, last
   slots: 0x8000,
   readTable: 0xe000,
   writeTable: 0x1_0000,

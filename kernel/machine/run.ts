@@ -15,7 +15,7 @@ import type { Linker } from './exec/handlers.ts';
 import { finishHandlers, requestHandler } from './exec/handlers.ts';
 import { FIRST_ENTRY, TABLE_SIZE } from './exec/signatures.ts';
 import type { Compiler, CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
-import { clearExtents, clearJumps, compileMet, dropAllRegions, forgetEntries, markHead, newCompiler, takeSample } from './compile/compiler.ts'; // prettier-ignore
+import { clearExtents, clearJumps, compileMet, countGuesses, dropAllRegions, forgetEntries, markHead, newCompiler, takeSample } from './compile/compiler.ts'; // prettier-ignore
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';
@@ -340,6 +340,7 @@ export function run(machine: Machine, cpu: number, maxInstructions: number): Tra
     const exit = core.run(context, slice);
     const done = slice - view.getInt32(context + CONTEXT.remaining, true);
     executed += done;
+    if (mayEnter) countGuesses(compiler, context, done);
     if (done !== 0) {
       const low = view.getUint32(tscAt, true) + done;
       view.setUint32(tscAt, low, true);

@@ -82,6 +82,11 @@ export interface Compiler {
   readonly freeTables: number[];
   /** How often code was met, by its place. */
   readonly samples: Map<number, number>;
+  /** Code whose numbers are often not what compiled code takes for granted, by its place. */
+  readonly unusual: Set<number>;
+  wrongGuesses: number;
+  /** Instructions until such failures are counted from 0 again. */
+  guessesLeft: number;
   jitter: number;
   nextReadSlot: number;
   nextWriteSlot: number;
@@ -112,6 +117,9 @@ const ENTRIES_OF_REGION = 512;
 const GROWTH_MAX = 4;
 /** Branches out of regions that are remembered. */
 const EXITS_MAX = 100_000;
+/** A region whose floating point is not as expected more often than this in a period is compiled anew and tests by itself. */
+const WRONG_GUESSES = 256;
+const GUESS_PERIOD = 1_000_000;
 /** Places of which samples are counted. */
 const SAMPLES_MAX = 10_000;
 
@@ -129,6 +137,9 @@ export function newCompiler(cache: CodeCache, linker: Linker): Compiler {
     exits: new Map(),
     freeTables: Array.from({ length: CASE_TABLES }, (_unused, i) => CASE_BASE + i * CASE_BYTES),
     samples: new Map(),
+    unusual: new Set(),
+    wrongGuesses: 0,
+    guessesLeft: GUESS_PERIOD,
     jitter: 1,
     nextReadSlot: 0,
     nextWriteSlot: 0,
@@ -252,10 +263,15 @@ function handlerFor(compiler: Compiler, { entry, variant }: Instruction): number
   return index;
 }
 
-function servicesFor(compiler: Compiler, tables: number[]): Services {
+function servicesFor(
+  compiler: Compiler,
+  tables: number[],
+  guess: Pick<Services, 'region' | 'mayGuess'>,
+): Services {
   const { bytes } = compiler.cache;
   const slots = new Map<string, number>();
   return {
+    ...guess,
     slotFor(name, write) {
       const key = `${name}${write ? 'w' : ''}`;
       let slot = slots.get(key);
@@ -404,6 +420,26 @@ function grown(compiler: Compiler, context: number, address: bigint, { page }: P
   return region?.blocks.has(exit.at) === true ? { region, page: start.page, old: exit.region, growth: old.growth + 1 } : undefined;
 } // prettier-ignore
 
+/** After a slice: a region whose guesses fail often is forgotten, and compiled anew without them. */
+export function countGuesses(compiler: Compiler, context: number, executed: number): void {
+  const { words32 } = compiler.cache;
+  const at = (context + COMPILED.wrongGuesses) >> 2;
+  compiler.wrongGuesses += words32[at] ?? 0;
+  words32[at] = 0;
+  compiler.guessesLeft -= executed;
+  if (compiler.wrongGuesses > WRONG_GUESSES) {
+    const number = words32[(context + COMPILED.wrongGuess) >> 2] ?? 0;
+    const region = compiler.regions.get(number);
+    if (compiler.unusual.size > SAMPLES_MAX) compiler.unusual.clear();
+    if (region !== undefined) compiler.unusual.add(region.slot + region.offset);
+    dropRegion(compiler, number);
+    compiler.wrongGuesses = 0;
+  }
+  if (compiler.guessesLeft > 0) return;
+  compiler.wrongGuesses = 0;
+  compiler.guessesLeft = GUESS_PERIOD;
+}
+
 function compileAt(compiler: Compiler, context: number, address: bigint, place: Place): void {
   const { cache, linker, settings, statistics } = compiler;
   const { words16, words32 } = cache;
@@ -416,7 +452,8 @@ function compileAt(compiler: Compiler, context: number, address: bigint, place: 
   const number = statistics.regions++;
   const name = `r${number}`;
   const tables: number[] = [];
-  const { code, entries, exits } = compileRegion(region, name, servicesFor(compiler, tables));
+  const mayGuess = !compiler.unusual.has(page.slot + region.entry);
+  const { code, entries, exits } = compileRegion(region, name, servicesFor(compiler, tables, { region: number, mayGuess }));
   const pages = new Map<number, CodePage>([[0, page], ...region.pages]);
   const cells: number[] = [];
   const made: [cell: number, number: number, delta: number][] = [];

@@ -2,10 +2,11 @@
 // `Control` (function.ts). Something it has no answer for (state that only the context has) throws Unsupported, and
 // function.ts lets the interpreter's handler execute the instruction instead.
 
-import type { InstructionEmitter, Variable } from '../exec/emitter.ts';
+import type { Expectation, InstructionEmitter, Variable } from '../exec/emitter.ts';
 import { conditionOf, flagOf, flagWord, rawWords } from './flags.ts';
 import type { FlagHome, Flags } from './flags.ts';
 import { signExtend } from '../exec/flags.ts';
+import { noteOrdinary } from './speculation.ts';
 import type { Operand, OperandKind, OperandLetter } from '../isa/declare.ts';
 import { spill } from '../isa/x87-stack.ts';
 import { CONTEXT } from '../layout.ts';
@@ -50,6 +51,9 @@ export interface Control extends SlotPicker {
   branchTo(at: number): void;
   /** Goes on at an address that is known only then. */
   jumpTo(address: Code): void;
+  /** Floating point is as expected, or the region is left in front of it: checked by `settle`, before anything is seen. */
+  expect(expectation: Expectation): boolean;
+  settle(): void;
 }
 
 interface Placed extends Operand {
@@ -187,7 +191,7 @@ const WIDE_FIELDS: readonly string[] = ['fip', 'fdp', 'fsBase', 'gsBase', 'rflag
 const NARROW_FIELDS: readonly string[] = ['fcw', 'fsw', 'ftw', 'fop'];
 
 /** Statements, conditions, context fields. */
-function baseEmitter(unit: Unit): BaseEmitter {
+function baseEmitter(unit: Unit, settle: () => void = () => undefined): BaseEmitter {
   const conditional =
     (rare: boolean) =>
     (given: Code, then: () => void, otherwise?: () => void): void => {
@@ -198,6 +202,7 @@ function baseEmitter(unit: Unit): BaseEmitter {
         else otherwise?.();
         return;
       }
+      settle();
       const before = unit.state;
       const arm = (fill: (() => void) | undefined): { code: Code[]; state: PathState } => {
         unit.state = copyState(before);
@@ -230,6 +235,7 @@ function baseEmitter(unit: Unit): BaseEmitter {
     when: conditional(false),
     unlikely: conditional(true),
     loop(body) {
+      settle();
       const out = label('leave');
       const top = label('again');
       const jump = (to: typeof out) => (condition?: Code) =>
@@ -278,7 +284,7 @@ export function instructionEmitter(
   let operands = place(first);
   let current = first;
   const home = flagHome(unit);
-  const base = home.emitter;
+  const base = baseEmitter(unit, control.settle);
   const placed = (operand: Operand): Placed =>
     operands.find((known) => known === operand) ?? unsupported('operand');
   const ripAt = (offset: number): Code => {
@@ -347,18 +353,21 @@ export function instructionEmitter(
     decoded.ripRelative ? `rip${(at + length + decoded.displacement) >> 12}` : `${decoded.base},${decoded.index},${decoded.segment},${unit.loop ?? -1}`; // prettier-ignore
   const step = (): Code => control.stepCode();
   const accessOf = (operand: Placed, write: boolean): Access => {
+    if (write) control.settle();
     const known = operand.access;
     if (known !== undefined && (!write || known.group.write)) return known;
     const address = linearOf(operand);
     if (operand.form.aligned)
-      e.raiseIf(i32.wrap_i64(i64.and(address.code, i64.const(15))), VECTOR.generalProtection);
+      emit(unit, unlikely(i32.wrap_i64(i64.and(address.code, i64.const(15))), step()));
     if (operand.size === 0) unsupported('memory of no size');
     const access = accessMemory(unit, control, address, operand.size, write, className(), step);
     operand.access = access;
     return access;
   };
-  const accessAt = (address: Code, size: number, write: boolean, name: string): Access =>
-    accessMemory(unit, control, valueOf(unit, address), size, write, name, step);
+  const accessAt = (address: Code, size: number, write: boolean, name: string): Access => {
+    if (write) control.settle();
+    return accessMemory(unit, control, valueOf(unit, address), size, write, name, step);
+  };
 
   const immediateOf = (operand: Placed): Code => {
     if (operand.second) return i64.const(decoded.displacement);
@@ -431,6 +440,8 @@ export function instructionEmitter(
 
   const e: { -readonly [name in keyof InstructionEmitter]: InstructionEmitter[name] } = {
     ...base,
+    expect: (expectation) => control.expect(expectation),
+    isOrdinary: (bits, value) => noteOrdinary(unit, bits, value),
     size,
     repeat: variant.repeat,
     address32: variant.address32,
@@ -609,6 +620,7 @@ export function instructionEmitter(
     register: (number, bytes = 8) => readGpr(unit, number, bytes),
     setRegister: (number, value, bytes = 8) => writeGpr(unit, number, bytes, value),
     push(value) {
+      control.settle();
       const bytes = variant.operandSize === 2 ? 2 : 8;
       const pushed = keep(unit, 'i64', value);
       const top = valueOf(unit, i64.sub(readGpr(unit, 4, 8), i64.const(bytes)));
@@ -718,6 +730,10 @@ export function instructionEmitter(
     if (operands.some((operand) => operand.kind === 'mmx')) unsupported('mmx');
     // Upper halves and VEX.vvvv have no place here yet
     if (entry.parsed.vex !== undefined) unsupported('VEX');
+    const [target, source] = operands;
+    const isCleared =
+      CLEARS.test(entry.instruction.mnemonic) && target !== undefined && source?.kind === 'xmm';
+    if (isCleared && xmmNumber(target) === xmmNumber(source)) return clearVector(unit, xmmNumber(target));
     entry.instruction.emit(e, ...operands);
   };
   return (next) => {
@@ -730,4 +746,15 @@ export function instructionEmitter(
       speakOf(before, its);
     }
   };
+}
+
+/** With the same register twice the result depends on nothing. */
+const CLEARS = /^(?:pxor|xorp[sd])$/;
+function clearVector(unit: Unit, number: number): void {
+  const whole = v128.const(0n, 0n);
+  const [low, low32] = [f64.const(0), f32.const(0)];
+  setVector(unit, number, { whole, low, low32, rest: whole, home: -1 });
+  for (const bits of [64, 32] as const) noteOrdinary(unit, bits, whole);
+  noteOrdinary(unit, 64, low);
+  noteOrdinary(unit, 32, low32);
 }

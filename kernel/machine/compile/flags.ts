@@ -6,7 +6,7 @@ import { ARITHMETIC_FLAGS, FLAG_BIT, FLAG_KIND, signExtend } from '../exec/flags
 import * as lazyFlags from '../exec/flags.ts';
 import type { Emitter, FlagName } from '../exec/emitter.ts';
 import type { Code } from '../exec/wasm.ts';
-import { call, i32, i64, select } from '../exec/wasm.ts';
+import { call, f32, f64, i32, i64, select } from '../exec/wasm.ts';
 
 /** Operands and results are values: zero-extended from `size` bytes, but a result may have more bits. */
 export type Flags =
@@ -262,7 +262,7 @@ export function conditionOf(flags: Flags, code: number, home: FlagHome): Code {
   const test = code >> 1;
   if (flags.kind === 'locals') home.toContext();
   if (flags.kind === 'locals' || flags.kind === 'context') return lazyFlags.conditionOf(home.emitter, code);
-  const direct = flags.kind === 'sub' ? compared(flags, code) : flags.kind === 'logic' ? tested(flags, code) : undefined; // prettier-ignore
+  const direct = flags.kind === 'sub' ? compared(flags, code) : flags.kind === 'logic' ? tested(flags, code) : flags.kind === 'partial' ? orderedNumbers(flags, code) : undefined; // prettier-ignore
   if (direct !== undefined) return direct;
   const flag = (name: FlagName): Code => flagOf(flags, name, home);
   const less = (): Code => i32.xor(flag('S'), flag('O'));
@@ -303,6 +303,17 @@ function compared(flags: Extract<Flags, { a: Code }>, code: number): Code | unde
     case 15: return u.gt_s(sa, sb);
     default: return undefined;
   } // prettier-ignore
+}
+
+/** After COMISD and its like, of numbers without a NaN: C is `a < b`, Z is `a = b`. */
+function orderedNumbers({ values }: Extract<Flags, { kind: 'partial' }>, code: number): Code | undefined {
+  const isExpression = (value: Code | undefined): value is readonly Code[] => Array.isArray(value);
+  const parts = (value: Code | undefined): readonly Code[] => (isExpression(value) ? value : []);
+  const [[a, b, less], [first, second, equal]] = [parts(values.C), parts(values.Z)];
+  if (code >> 1 !== 3 || a === undefined || b === undefined || first !== a || second !== b) return undefined;
+  if (less === 0x63 && equal === 0x61) return code === 6 ? f64.le(a, b) : f64.gt(a, b);
+  if (less === 0x5d && equal === 0x5b) return code === 6 ? f32.le(a, b) : f32.gt(a, b);
+  return undefined;
 }
 
 function tested(flags: Extract<Flags, { kind: 'logic' }>, code: number): Code | undefined {

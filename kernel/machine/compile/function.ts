@@ -35,17 +35,19 @@ import { f32, f64 } from '../exec/wasm.ts';
 import { v128 } from '../exec/wasm-simd.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
 import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
-import { CODE_DROPPED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
+import { CODE_DROPPED, COMPILED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
 import type { Control } from './emit.ts';
 import { Unsupported, flagHome, flagSets, instructionEmitter, spillX87, storeFlagWords } from './emit.ts';
 import type { FlowGraph, FlowNode } from './graph.ts';
 import { DISPATCHER, flowGraph } from './graph.ts';
-import type { Flags } from './flags.ts';
 import { flagWords, rawWords } from './flags.ts';
 import type { Block, Instruction, Region, RegionPage } from './region.ts';
 import { flowOf, targetOf } from './region.ts';
+import { loopFacts } from './loop-facts.ts';
+import type { AssumedRegister } from './loop-facts.ts';
+import { assume, assumedFacts, checkGuess, expect, isFull, loadConstants } from './speculation.ts';
 import { tierOf } from './tiers.ts';
-import type { Assignment, PathState, Unit, VectorHome } from './unit.ts';
+import type { Assignment, Front, PathState, Unit, VectorHome } from './unit.ts';
 import type { SlotLocals } from './memory.ts';
 import { loadSlot } from './memory.ts';
 import { FLAG_LOCALS, LOCAL, allocate, allocateFixed, collect, context, copyState, emit, evaluate, homeState, homeward, newUnit, setTogether, settle, withinPath } from './unit.ts'; // prettier-ignore
@@ -55,7 +57,11 @@ const DEPTH_MAX = 200;
 
 /** What the compiler provides. */
 export interface Services {
+  /** May floating point be taken for granted (speculation.ts)? */
+  readonly mayGuess: boolean;
   slotFor(name: string, write: boolean): number;
+  /** The region's number. */
+  readonly region: number;
   /** Index in the function table of the interpreter's handler. */
   handlerFor(instruction: Instruction): number;
   /** Puts the numbers of code addresses (from 1) into a table of bytes; undefined when there is no room. */
@@ -69,11 +75,8 @@ export interface CaseTable {
 }
 
 /** An instruction that is being written, and what held in front of it. */
-interface Here {
+interface Here extends Front {
   readonly instruction: Instruction;
-  readonly flags: Flags;
-  readonly x87: PathState['x87'];
-  readonly executed: number;
   step: Code | undefined;
 }
 
@@ -110,6 +113,8 @@ interface Work {
   readonly longest: Map<number, number>;
   /** Pages that are in place wherever control comes from to a block, as bits of `badPages`. */
   readonly knownPages: ReadonlyMap<number, number>;
+  /** What loops assume of vector registers, by their headers. */
+  readonly assumed: ReadonlyMap<number, readonly AssumedRegister[]>;
   /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
   readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
   /** Code that is filled in when it is known which registers the region uses. */
@@ -122,10 +127,16 @@ const spend = (count: number): Code =>
   count === 0 ? [] : local.set(LOCAL.remaining, i32.sub(remainingLocal, i32.const(count)));
 const addressOf = (at: number): Code => i64.add(local.get(LOCAL.base), i64.const(at));
 
+const COPY = /^mov(?:ap[sd]|dqa)$/;
 function vectorHomesOf(region: Region): VectorHome[] {
   const votes = Array.from({ length: 16 }, () => ({ f64: 0, f32: 0, whole: 0 }));
+  const copies: (readonly [number, number])[] = [];
   for (const { instructions } of region.blocks.values())
-    for (const { entry, decoded } of instructions)
+    for (const { entry, decoded, variant } of instructions) {
+      if (COPY.test(entry.instruction.mnemonic) && variant.addressing === 'none') {
+        copies.push([(decoded.reg - CONTEXT.xmm) >> 4, (decoded.rm - CONTEXT.xmm) >> 4]);
+        continue;
+      }
       for (const operand of entry.operands) {
         if (operand.register !== 'xmm') continue;
         const offset = operand.field === 'reg' ? decoded.reg : decoded.rm;
@@ -135,6 +146,17 @@ function vectorHomesOf(region: Region): VectorHome[] {
         else if (operand.size === 4) vote.f32 += 2;
         else vote.whole++;
       }
+    }
+  // Copies go either way: a register that is only copied is kept as the other one
+  for (const [a, b] of copies)
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const [other, mine] = [votes[from], votes[to]];
+      if (other !== undefined && mine !== undefined && mine.f64 + mine.f32 + mine.whole === 0)
+        votes[to] = { ...other };
+    }
   return votes.map(({ f64: doubles, f32: singles, whole }) =>
     doubles > whole && doubles >= singles ? 'f64' : singles > whole ? 'f32' : 'whole',
   );
@@ -179,17 +201,14 @@ const stepNumber = (at: number, executed: number): number => at * (1 << STEP_BIT
  * The exit in front of an instruction, where every register is at home. There are as many of them as accesses to memory:
  * they are short, what they have in common is behind `leaveStep`.
  */
-function stepExit(work: Work, { flags, x87, executed, instruction }: Here): Code {
+function stepExit(work: Work, { at, flags, x87, executed }: Front): Code {
   const { unit } = work;
   const before = unit.state;
   unit.state = { ...before, flags, x87 };
   const code = collect(unit, () => {
     spillX87(unit);
     const words = flags.kind === 'context' || flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
-    emit(
-      unit,
-      setTogether([...flagSets(words), [LOCAL.status, i32.const(stepNumber(instruction.at, executed))]]),
-    );
+    emit(unit, setTogether([...flagSets(words), [LOCAL.status, i32.const(stepNumber(at, executed))]]));
     emit(unit, br(flags.kind === 'context' ? work.stepBare : work.stepRaw));
   });
   unit.state = before;
@@ -376,8 +395,9 @@ function emitSwitch(work: Work, address: Code, cases: readonly number[]): void {
   for (const at of cases) {
     const target = node?.successors.has(at) === true ? work.graph.get(at) : undefined;
     if (node === undefined || target === undefined) continue;
-    const to = target.order <= node.order ? work.loops.get(at) : work.labels.get(at);
-    if (to !== undefined) labels.set(at, to);
+    const isBack = target.order <= node.order;
+    const to = isBack ? work.loops.get(at) : work.labels.get(at);
+    if (to !== undefined && !(isBack && work.assumed.has(at))) labels.set(at, to);
   }
   const known = [...labels.keys()];
   const table = known.length === 0 ? undefined : work.services.caseTable(known);
@@ -414,6 +434,7 @@ function goTo(work: Work, to: number): void {
     work.exits.add(to);
     emit(unit, exitCode(work, unit.state, EXIT.jump, addressOf(to)));
   } else if (target.order <= node.order || target.isMerge) {
+    if (target.order <= node.order) assure(work, to);
     goHome(work);
     const known = target.order <= node.order ? work.loops.get(to) : work.labels.get(to);
     if (known === undefined) throw new Error('invariant broken: a branch to code that is not around it');
@@ -431,6 +452,16 @@ function goTo(work: Work, to: number): void {
     unit.state = state;
   }
   unit.state.ended = true;
+}
+
+/** In front of a loop header: what the loop assumes is checked where it is not known. */
+function assure(work: Work, at: number): readonly AssumedRegister[] | undefined {
+  const assumed = work.assumed.get(at);
+  if (assumed === undefined) return undefined;
+  settleGuess(work);
+  assume(work.unit, at, assumed);
+  settleGuess(work);
+  return assumed;
 }
 
 function slotLocals(work: Work, slot: number, loopAt: number): SlotLocals {
@@ -456,14 +487,34 @@ function labelOf(work: Work, at: number): Label {
   return found;
 }
 
+/** Checks what floating point was taken for granted; registers that waited for that go home. */
+function settleGuess(work: Work): void {
+  const { unit } = work;
+  if (unit.guess === undefined) return;
+  checkGuess(unit, ({ start }) => [
+    i32.store(context, i32.const(work.services.region), COMPILED.wrongGuess),
+    i32.store(
+      context,
+      i32.add(i32.load(context, COMPILED.wrongGuesses), i32.const(1)),
+      COMPILED.wrongGuesses,
+    ),
+    stepExit(work, start),
+  ]);
+  settle(unit);
+  // The exit in front of the instruction finds its registers there, and flags where they are now
+  work.at = { ...work.at, flags: unit.state.flags, x87: unit.state.x87, step: undefined };
+}
+
 /** A block and all that it dominates. */
 function emitTree(work: Work, node: FlowNode): void {
   const { unit } = work;
   const isDispatcher = node.at === DISPATCHER;
   if (node.isLoopHeader && !isDispatcher) {
     work.loadsFlags = true;
+    const assumed = assure(work, node.at);
     goHome(work);
     unit.state = homeState(unit, { kind: 'locals' });
+    if (assumed !== undefined) unit.state.float = assumedFacts(unit, assumed);
     work.loops.set(node.at, label('loop'));
     const loads: Code[] = [];
     work.loopSlots.set(node.at, { locals: new Map(), loads });
@@ -520,12 +571,28 @@ function emitBlock(work: Work, node: FlowNode): void {
     emitOne(work, instruction);
     if (unit.state.ended) break;
   }
+  settleGuess(work);
   if (!unit.state.ended && content.next !== undefined) goTo(work, content.next);
   flushPending(unit);
 }
 
+/** Instructions that write registers before memory, or have state of their own. */
+const WRITES_FIRST = /^(?:push|pop|enter|leave|xchg|xadd|cmpxchg)/;
+
+/** May an instruction be executed while floating point is still to be checked? */
+function mayWait({ entry, variant }: Instruction): boolean {
+  const [target] = entry.operands;
+  if (entry.operands.some(({ register, kind }) => register === 'xmm' || kind === 'xmm')) return true;
+  const isMemory = target?.kind === 'modrm' && variant.addressing !== 'none';
+  const { mnemonic, feature } = entry.instruction;
+  return !isMemory && feature !== 'x87' && !WRITES_FIRST.test(mnemonic);
+}
+
 /** The exit in front of the instruction that is being written. */
-function stepCodeOf(work: Work, at = work.at): Code {
+function stepCodeOf(work: Work): Code {
+  const { at, unit } = work;
+  // What was taken for granted is not checked yet
+  if (unit.guess !== undefined) return stepExit(work, unit.guess.start);
   return (at.step ??= stepExit(work, at));
 }
 
@@ -537,6 +604,8 @@ function controlOf(work: Work): Control {
     slotFor: services.slotFor,
     localsFor: (slot, loopAt) => slotLocals(work, slot, loopAt),
     stepCode: () => stepCodeOf(work),
+    expect: (expectation) => services.mayGuess && expect(unit, work.at, expectation),
+    settle: () => settleGuess(work),
     leaveCode: () => exitCode(work, unit.state, EXIT.jump, addressOf(now().at + now().length)),
     branchTo(at) {
       const isCall = mnemonic() === 'call';
@@ -561,25 +630,22 @@ function controlOf(work: Work): Control {
 
 function emitOne(work: Work, instruction: Instruction): void {
   const { unit } = work;
-  const { flags, x87, executed } = unit.state;
   const flow = flowOf(instruction);
-  const outer = work.at;
-  const here: Here = { instruction, flags, x87, executed, step: undefined };
-  const stepCode = (): Code => stepCodeOf(work, here);
-  if (flow === 'leaves') {
-    emit(unit, stepCode());
+  const tier = tierOf(instruction.entry.instruction);
+  if (flow !== 'falls' || tier === 'handler' || isFull(unit) || !mayWait(instruction)) settleGuess(work);
+  const { flags, x87, executed } = unit.state;
+  const here: Here = { instruction, at: instruction.at, flags, x87, executed, step: undefined };
+  const leave = (): void => {
+    emit(unit, stepExit(work, here));
     unit.state.ended = true;
-    return;
-  }
-  if (tierOf(instruction.entry.instruction) === 'handler') {
-    if (flow === 'falls') return emitCallout(work, instruction);
-    emit(unit, stepCode());
-    unit.state.ended = true;
-    return;
-  }
-  const { statements, nesting } = unit;
+  };
+  if (flow === 'leaves') return leave();
+  if (tier === 'handler') return flow === 'falls' ? emitCallout(work, instruction) : leave();
+  const { statements, nesting, guess } = unit;
   const pending = unit.pending.length;
   const length = statements.length;
+  const before = guess === undefined ? undefined : copyState(unit.state);
+  const outer = work.at;
   unit.state.executed++;
   work.at = here;
   try {
@@ -594,10 +660,13 @@ function emitOne(work: Work, instruction: Instruction): void {
     statements.length = length;
     unit.pending.length = pending;
     unit.nesting = nesting;
-    unit.state = { ...homeState(unit, flags), x87, executed };
+    unit.guess = guess;
+    unit.state = before ?? { ...homeState(unit, flags), x87, executed };
+    settleGuess(work);
     if (flow === 'falls') return emitCallout(work, instruction);
-    emit(unit, stepCode());
-    unit.state.ended = true;
+    const { state } = unit;
+    emit(unit, stepExit(work, { at: instruction.at, flags: state.flags, x87: state.x87, executed }));
+    state.ended = true;
   }
 }
 
@@ -705,11 +774,19 @@ export function compileRegion(region: Region, name: string, services: Services):
     loadsFlags: false,
     watchesDrops: false,
     exits: new Set(),
-    at: { instruction: first, flags: { kind: 'locals' }, x87: undefined, executed: 0, step: undefined },
+    at: {
+      instruction: first,
+      at: first.at,
+      flags: { kind: 'locals' },
+      x87: undefined,
+      executed: 0,
+      step: undefined,
+    },
     emit: undefined,
     stubBack: undefined,
     longest: new Map(),
     knownPages: knownPages(region, graph),
+    assumed: services.mayGuess ? loopFacts(region, graph) : new Map(),
     loopSlots: new Map(),
     stores: [],
     loads: [],
@@ -736,6 +813,7 @@ export function compileRegion(region: Region, name: string, services: Services):
   const inner = work.calls
     ? [block(work.call, [block(work.callFlags, blocks), flags]), callCode(work, reloading)]
     : blocks;
+  prologue.push(loadConstants(unit));
   if (work.watchesDrops) prologue.push(local.set(LOCAL.drops, i32.load(i32.const(0), CODE_DROPPED)));
   fillRegisters(work);
   const { exitAt, status, depth } = LOCAL;

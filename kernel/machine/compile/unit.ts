@@ -11,7 +11,10 @@ import { i64, local } from '../exec/wasm.ts';
 import { f32x4, f64x2, v128 } from '../exec/wasm-simd.ts';
 import type { Known } from '../isa/x87-stack.ts';
 import type { FlagWords, Flags } from './flags.ts';
+import type { FloatFacts } from './float-facts.ts';
+import { NO_FACTS, withFactsOf, withoutFacts } from './float-facts.ts';
 import type { Group } from './memory.ts';
+import type { Guess } from './speculation.ts';
 import type { Value, Values } from './values.ts';
 import { bitsOf, constantOf, fold, knownOf, newValues, notesFor, notesOf, placeOf } from './values.ts';
 
@@ -55,12 +58,21 @@ export interface PathState {
   flags: Flags;
   /** What is not in the context alone. */
   x87: Known | undefined;
+  float: FloatFacts;
   /** Checked memory, by the root of the address. */
   groups: Map<string, Group>;
   /** Instructions of the path that `remaining` does not know yet. */
   executed: number;
   /** Nothing can follow here. */
   ended: boolean;
+}
+
+/** What held in front of an instruction whose registers are all at home. */
+export interface Front {
+  readonly at: number;
+  readonly flags: Flags;
+  readonly x87: PathState['x87'];
+  readonly executed: number;
 }
 
 export interface Unit {
@@ -85,6 +97,10 @@ export interface Unit {
   readonly pairs: Map<string, { readonly root: number; readonly offset: number }>;
   /** What reads the home of a vector register. */
   readonly vectorHomeCodes: ReadonlySet<Code>;
+  /** Floating point that was taken for granted on the path and is still to be checked. */
+  guess: Guess | undefined;
+  /** Vectors of equal 16-bit words in locals, by the word. */
+  readonly constants: Map<number, number>;
   /** How deep in conditional parts of one instruction. */
   nesting: number;
   /** Written at the end of the block: checks whose range is known only then. */
@@ -125,6 +141,7 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
       xmm: [],
       flags: { kind: 'context' },
       x87: undefined,
+      float: NO_FACTS,
       groups: new Map(),
       executed: 0,
       ended: false,
@@ -140,16 +157,18 @@ export function newUnit(vectorHomes: readonly VectorHome[]): Unit {
     usesFs: false,
     scalars: new WeakMap(),
     pairs: new Map(),
-    vectorHomeCodes: new Set(
-      homeVectors.flatMap(({ whole, low, low32, rest }) =>
-        [whole, low, low32, rest].filter((code) => code !== undefined),
-      ),
-    ),
+    vectorHomeCodes: new Set(homeVectors.flatMap(partsOf)),
+    guess: undefined,
+    constants: new Map(),
     nesting: 0,
     pending: [],
     block: 0,
     loop: undefined,
   };
+  // Values, like those of general registers: a copy costs nothing, and what is known of it stays known
+  for (const home of unit.homeVectors)
+    for (const code of [home.whole, home.low, home.low32, home.rest])
+      if (code !== undefined) freshValue(values, code, 64);
   unit.state = homeState(unit, { kind: 'context' });
   return unit;
 }
@@ -164,7 +183,7 @@ export function freshValue(values: Values, code: Code, bits: number, home = -1):
 export function homeState(unit: Unit, flags: Flags): PathState {
   const gpr = unit.homes.map((_home, i) => freshValue(unit.values, local.get(LOCAL.gpr + i), 64, i));
   const xmm = [...unit.homeVectors];
-  return { gpr, xmm, flags, x87: undefined, groups: new Map(), executed: 0, ended: false };
+  return { gpr, xmm, flags, x87: undefined, float: NO_FACTS, groups: new Map(), executed: 0, ended: false };
 }
 
 function homeVector(number: number, home: VectorHome, locals: Unit['vectorLocals'][number]): Vector {
@@ -232,7 +251,7 @@ function costOf(unit: Unit, code: Code, limit: number): number {
   if (typeof opcode !== 'number' || known.length < 2 || known.length > 3) return Infinity;
   if (constantOf(fold(known)) !== undefined) return 0;
   const isDivision = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
-  const isInteger = (opcode >= 0x45 && opcode <= 0x5a) || (opcode >= 0x67 && opcode <= 0x8a) || opcode === 0xa7;
+  const isInteger = (opcode >= 0x45 && opcode <= 0x66) || (opcode >= 0x67 && opcode <= 0x8a) || opcode === 0xa7;
   const isExtension = opcode === 0xac || opcode === 0xad || (opcode >= 0xc0 && opcode <= 0xc4);
   if (isDivision || !(isInteger || isExtension)) return Infinity;
   let sum = 1;
@@ -461,8 +480,12 @@ function preserve(unit: Unit, flags: Flags, changed: number): Flags {
   }
 } // prettier-ignore
 
-/** Behind an instruction: what it wrote goes home. */
+/**
+ * Behind an instruction: what it wrote goes home. Not while a guess is open (speculation.ts): where it fails, registers must be
+ * what they were in front of it.
+ */
 export function settle(unit: Unit): void {
+  if (unit.guess !== undefined) return;
   const { gpr, xmm } = unit.state;
   let changed = 0;
   for (let i = 0; i < 16; i++) if (gpr[i]?.home !== i) changed |= 1 << i;
@@ -481,20 +504,35 @@ export function settle(unit: Unit): void {
     if (value === undefined || value.home === i) continue;
     const { bits, root, offset } = value;
     // A local of its own stays what it is; an expression may read what has just been overwritten
-    const isFixed = constantOf(value.code) !== undefined || (localOf(value.code) >= 0 && homesIn(unit, value.code) === 0);
+    const isFixed =
+      constantOf(value.code) !== undefined || (localOf(value.code) >= 0 && homesIn(unit, value.code) === 0);
     const code = isFixed ? value.code : local.get(LOCAL.gpr + i);
     const settled = { code, bits, root, offset, home: i };
     gpr[i] = settled;
     if (!isFixed) notesFor(unit.values, code).value = settled;
   }
+  const { float } = unit.state;
+  const overwritten = new Set<Code>();
+  const copies: [from: Vector, to: Vector][] = [];
   for (let i = 0; i < 16; i++) {
     const vector = xmm[i];
     const home = unit.homeVectors[i];
     if (vector === undefined || home === undefined || vector.home === i) continue;
-    const isCopy = [vector.whole, vector.low, vector.low32, vector.rest].some((part) => part !== undefined && unit.vectorHomeCodes.has(part));
+    for (const code of partsOf(home)) overwritten.add(code);
+    const isCopy = partsOf(vector).some((part) => unit.vectorHomeCodes.has(part));
+    if (isCopy) copies.push([vector, home]);
     xmm[i] = isCopy ? home : { ...vector, home: i };
   }
-} // prettier-ignore
+  if (overwritten.size === 0) return;
+  // What was known of what was there does not hold any more, but what is known of a copied number does
+  unit.state.float = withoutFacts(float, overwritten);
+  for (const [from, to] of copies)
+    for (const part of ['whole', 'low', 'low32'] as const)
+      unit.state.float = withFactsOf(unit.state.float, to[part], float, from[part]);
+}
+
+const partsOf = ({ whole, low, low32, rest }: Vector): Code[] =>
+  [whole, low, low32, rest].filter((code) => code !== undefined);
 
 export const copyState = (state: PathState): PathState => ({
   ...state,

@@ -45,7 +45,33 @@ export interface Emitter {
   set(field: ContextField, value: Code): void;
 }
 
+/**
+ * What an instruction takes for granted of floating-point numbers: then the host's operation is all there is to do. Vectors
+ * count with all their lanes. That MXCSR is as usual (sse-lanes.ts) is taken for granted always.
+ */
+export interface Expectation {
+  readonly bits: 32 | 64; // of each number
+  readonly vector: boolean;
+  /** They are not denormal. */
+  readonly operands?: readonly Code[];
+  /** The operands are no NaNs. */
+  readonly ordered?: boolean;
+  /** Neither zero, denormal, of the least binade, infinite nor NaN. */
+  readonly result?: Code;
+  /** i32, not zero: something further is not as it should. */
+  readonly doubt?: Code;
+  /** Evaluated when one of these does not hold. i32, not zero: the host's operation will not do. */
+  odd(): Code;
+}
+
 export interface InstructionEmitter extends Emitter {
+  /**
+   * In compiled code: true if the values may be used as if what is expected held. It is checked before anything can be
+   * seen, together with what others expect; where it fails, the interpreter executes the instructions.
+   */
+  readonly expect?: (expectation: Expectation) => boolean;
+  /** In compiled code: the number, or each of the vector, is finite and not denormal. */
+  readonly isOrdinary?: (bits: 32 | 64, value: Code) => void;
   /** Operation size in bytes: that of the first operand in this variant (1, 2, 4, 8; 16 …). */
   readonly size: number;
   /** The repeat prefix of forms with option 'rep' or 'repz'. */

@@ -1,7 +1,7 @@
 // Conversions between integers, singles and doubles.
 
 import type { Emitter, InstructionEmitter } from '../exec/emitter.ts';
-import type { Code } from '../exec/wasm.ts';
+import type { Code, Type } from '../exec/wasm.ts';
 import { f32, f64, i32, i64, select } from '../exec/wasm.ts';
 import { f32x4, f64x2, i32x4, i64x2, v128 } from '../exec/wasm-simd.ts';
 import type { Family, Feature, Form, Helper, Instruction } from './declare.ts';
@@ -10,6 +10,7 @@ import { DOUBLE, FORMATS, MXCSR, ROUND, SINGLE, answer, isNaN, isSignalling, mod
 import type { Format } from './sse-number.ts';
 import { HOSTS, HOST_DOUBLE, HOST_SINGLE } from './sse-host.ts';
 import type { HostFormat } from './sse-host.ts';
+import { expectConversion, expectDoubtless, expectNumber } from './sse-expect.ts';
 import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneOf, nanLanes, replaceLane, unusualLanes, withFlags } from './sse-lanes.ts'; // prettier-ignore
 import { integral } from './sse-round.ts';
 import { ZERO, onlyLow, sourceOf } from './sse-support.ts';
@@ -125,13 +126,14 @@ function scalarToInteger(host: HostFormat, truncates: boolean): Instruction {
     const x = host.read(e, source);
     const wide = target.size === 8;
     const limit = scalar.const(wide ? 2 ** 63 : 2 ** 31 - 128);
+    const isSmall = scalar.lt(scalar.abs(x), limit);
+    const whole = truncates ? x : scalar.nearest(x);
+    const fast = host.type === 'f64' ? i64.trunc_sat_f64_s(whole) : i64.trunc_sat_f32_s(whole);
+    if (expectDoubtless(e, i32.eqz(isSmall))) return e.write(target, fast);
     const result = e.variable('i64');
     e.when(
-      i32.and(integerIsFast(e, truncates), scalar.lt(scalar.abs(x), limit)),
-      () => {
-        const whole = truncates ? x : scalar.nearest(x);
-        result.set(host.type === 'f64' ? i64.trunc_sat_f64_s(whole) : i64.trunc_sat_f32_s(whole));
-      },
+      i32.and(integerIsFast(e, truncates), isSmall),
+      () => result.set(fast),
       () =>
         withFlags(e, () => {
           const mode = modeFor(e, truncates);
@@ -168,24 +170,32 @@ function vectorToIntegers(
   truncates: boolean,
 ): Code {
   const { vector, format } = host;
-  const result = e.variable('v128');
   const limit = vector.splat(host.scalar.const(2 ** 31 - 128));
   const small = vector.lt(vector.abs(a), limit);
   const allSmall = format.bits === 64 || count === 2 ? i64x2.all_true : i32x4.all_true;
   const inRange = count === 2 && format.bits === 32 ? i32.eq(i32.and(i32x4.bitmask(small), i32.const(3)), i32.const(3)) : allSmall(small); // prettier-ignore
+  const whole = truncates ? a : vector.nearest(a);
+  const fast = format.bits === 64 ? i32x4.trunc_sat_f64x2_s_zero(whole) : i32x4.trunc_sat_f32x4_s(whole);
+  if (expectDoubtless(e, i32.eqz(inRange))) return e.let('v128', fast);
+  const result = e.variable('v128');
   e.when(
     i32.and(integerIsFast(e, truncates), inRange),
-    () => {
-      const whole = truncates ? a : vector.nearest(a);
-      result.set(format.bits === 64 ? i32x4.trunc_sat_f64x2_s_zero(whole) : i32x4.trunc_sat_f32x4_s(whole));
-    },
+    () => result.set(fast),
     () => withFlags(e, () => result.set(lanesToIntegers(e, format, a, count, truncates))),
   );
   return result.get;
 }
 
+/** What comes of an integer is finite and not denormal. */
+function ordinary(e: InstructionEmitter, type: Type, bits: 32 | 64, value: Code): Code {
+  const result = e.let(type, value);
+  e.isOrdinary?.(bits, result);
+  return result;
+}
+
 /** cvtpi2ps, cvtdq2ps: integers of 32 bits to singles. */
 function integersToSingles(e: InstructionEmitter, a: Code, count: number): Code {
+  if (expectDoubtless(e)) return ordinary(e, 'v128', 32, f32x4.convert_i32x4_s(a));
   const result = e.variable('v128');
   result.set(f32x4.convert_i32x4_s(a));
   e.when(controlIsSlow(e), () =>
@@ -208,7 +218,9 @@ function integerToScalar(host: HostFormat): Instruction {
   return convert(`cvtsi2s${letter === 'q' ? 'd' : 's'}`, host.feature, forms, (e, target, source) => {
     const value = e.readSigned(source);
     if (source.size === 4 && letter === 'q')
-      return host.write(e, target, f64.convert_i32_s(i32.wrap_i64(value)));
+      return host.write(e, target, ordinary(e, 'f64', 64, f64.convert_i32_s(i32.wrap_i64(value))));
+    const fast = source.size === 4 ? scalar.convert_i32_s(i32.wrap_i64(value)) : scalar.convert_i64_s(value);
+    if (expectDoubtless(e)) return host.write(e, target, ordinary(e, host.type, host.bits, fast));
     const result = e.variable(host.type);
     result.set(scalar.convert_i64_s(value));
     e.when(controlIsSlow(e), () =>
@@ -220,6 +232,7 @@ function integerToScalar(host: HostFormat): Instruction {
 
 const singleToDouble: Emit = (e, target, source) => {
   const x = e.readF32(source);
+  if (expectNumber(e, HOST_SINGLE, 'f32', x)) return e.writeF64(target, f64.promote_f32(x));
   const result = e.variable('f64');
   result.set(f64.promote_f32(x));
   const odd = i32.or(f32.ne(x, x), isDenormal(SINGLE, i32.reinterpret_f32(x)));
@@ -231,6 +244,8 @@ const singleToDouble: Emit = (e, target, source) => {
 
 const doubleToSingle: Emit = (e, target, source) => {
   const x = e.readF64(source);
+  const expected = expectConversion(e, x, f32.demote_f64(x));
+  if (expected !== undefined) return e.writeF32(target, expected);
   const result = e.variable('f32');
   result.set(f32.demote_f64(x));
   const odd = i32.or(isDenormal(DOUBLE, i64.reinterpret_f64(x)), isUnusual(SINGLE, i32.reinterpret_f32(result.get))); // prettier-ignore
@@ -243,6 +258,7 @@ const doubleToSingle: Emit = (e, target, source) => {
 const singlesToDoubles: Emit = (e, target, source) => {
   const low = e.readI64(source);
   const a = e.let('v128', i64x2.splat(low));
+  if (expectNumber(e, HOST_SINGLE, 'v128', a)) return e.write(target, f64x2.promote_low_f32x4(a));
   const result = e.variable('v128');
   result.set(f64x2.promote_low_f32x4(a));
   const odd = v128.any_true(v128.or(nanLanes(SINGLE, a), denormalLanes(SINGLE, a)));
@@ -302,7 +318,7 @@ export const sseConvert: Family = {
       e.write(target, integersToSingles(e, e.read(source), 4)),
     ),
     convert('cvtdq2pd', 'sse2', [['F3 0F E6 /r', 'Vx,Wq']], (e, target, source) =>
-      e.write(target, f64x2.convert_low_i32x4_s(e.read(source))),
+      e.write(target, ordinary(e, 'v128', 64, f64x2.convert_low_i32x4_s(e.read(source)))),
     ),
     convert('cvtps2dq', 'sse2', [['66 0F 5B /r', 'Vx,Wx']], toVector(HOST_SINGLE, false, 4)),
     convert('cvttps2dq', 'sse2', [['F3 0F 5B /r', 'Vx,Wx']], toVector(HOST_SINGLE, true, 4)),

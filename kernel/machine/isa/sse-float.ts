@@ -10,7 +10,8 @@ import { instruction } from './declare.ts';
 import { exactHelpers } from './sse-exact.ts';
 import { HOSTS } from './sse-host.ts';
 import type { HostFormat } from './sse-host.ts';
-import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneDoubt, laneHelpers, nanLanes, scalarDoubt, unusualLanes, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
+import { expectArithmetic, expectOrdered, oddHelpers, oddLanes, zeroIsExact } from './sse-expect.ts';
+import { controlIsSlow, denormalLanes, isDenormal, isUnusual, laneDoubt, laneHelpers, nanLanes, scalarDoubt, vectorHelper, withFlags } from './sse-lanes.ts'; // prettier-ignore
 import { ZERO, binary, immediate, knownImmediate, lanes, sourceOf } from './sse-support.ts';
 
 type Name = 'Add' | 'Sub' | 'Mul' | 'Div';
@@ -19,21 +20,7 @@ const HOST_OPERATION = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div' } as con
 const anyOf = (...conditions: Code[]): Code => conditions.reduce((a, b) => i32.or(a, b));
 const anyLane = (...masks: Code[]): Code => v128.any_true(masks.reduce((a, b) => v128.or(a, b)));
 
-/** When is a zero as a result exact? A product or quotient of zero is, the others always are. */
-const zeroIsExact = (name: string): 'always' | 'by either' | 'by first' =>
-  name.endsWith('Mul') ? 'by either' : name.endsWith('Div') ? 'by first' : 'always';
-
-/** Lanes for which the host's result does not do: an operand is denormal, or the result is odd and no exact zero. */
-function oddLanes(host: HostFormat, name: string, operands: readonly Code[], result: Code): Code {
-  const { format, vector } = host;
-  const isZero = (x: Code): Code => vector.eq(x, ZERO);
-  const [a = ZERO, b = ZERO] = operands;
-  const rule = zeroIsExact(name);
-  const source = rule === 'by either' ? v128.or(isZero(a), isZero(b)) : isZero(a);
-  const exact = rule === 'always' ? isZero(result) : v128.and(isZero(result), source);
-  const odd = v128.andnot(unusualLanes(format, result), exact);
-  return v128.any_true(operands.reduce((any, x) => v128.or(any, denormalLanes(format, x)), odd));
-}
+/** The same for scalars as oddLanes. */
 function oddScalar(host: HostFormat, name: string, operands: readonly Code[], result: Code): Code {
   const { format, scalar, bitsOf } = host;
   const isZero = (x: Code): Code => scalar.eq(x, scalar.const(0));
@@ -47,6 +34,8 @@ function oddScalar(host: HostFormat, name: string, operands: readonly Code[], re
 
 /** The helper's operation on all lanes of one or two vectors, flags raised; `fast` is what the host makes of it. */
 function packedArithmetic(e: InstructionEmitter, host: HostFormat, helper: string, operands: readonly Code[], fast: Code): Code {
+  const expected = expectArithmetic(e, host, 'v128', helper, operands, fast);
+  if (expected !== undefined) return expected;
   const { format } = host;
   const result = e.variable('v128');
   result.set(fast);
@@ -58,6 +47,8 @@ function packedArithmetic(e: InstructionEmitter, host: HostFormat, helper: strin
   return result.get;
 } // prettier-ignore
 function scalarArithmetic(e: InstructionEmitter, host: HostFormat, helper: string, operands: readonly Code[], fast: Code): Code {
+  const expected = expectArithmetic(e, host, host.type, helper, operands, fast);
+  if (expected !== undefined) return expected;
   const result = e.variable(host.type);
   result.set(fast);
   e.unlikely(i32.or(scalarDoubt(e, host, operands, result.get), controlIsSlow(e)), () =>
@@ -144,8 +135,10 @@ function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction
     const suffix = letter === 'q' ? 'd' : 's';
     return [
       binary(`${stem}p${suffix}`, feature, [[`${host.packed} 0F ${opcode} /r`, 'Vx,Wx']], (a, b, e) => {
+        const fast = v128.bitselect(a, b, host.vector[before](a, b));
+        if (expectOrdered(e, host, 'v128', a, b)) return fast;
         const result = e.variable('v128');
-        result.set(v128.bitselect(a, b, host.vector[before](a, b)));
+        result.set(fast);
         e.unlikely(compareLanesAreSlow(host, a, b), () =>
           withFlags(e, () => result.set(e.call(vectorHelper(`sse${name}`, format), e.context, a, b))),
         );
@@ -159,8 +152,10 @@ function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction
         emit(e, target, source) {
           const a = host.read(e, target);
           const b = host.read(e, source);
+          const fast = select(host.scalar[before](a, b), a, b);
+          if (expectOrdered(e, host, host.type, a, b)) return host.write(e, target, fast);
           const result = e.variable(host.type);
-          result.set(select(host.scalar[before](a, b), a, b));
+          result.set(fast);
           e.unlikely(compareIsSlow(host, a, b), () =>
             withFlags(e, () =>
               result.set(
@@ -176,12 +171,14 @@ function extrema(stem: string, opcode: string, name: 'Min' | 'Max'): Instruction
 }
 
 /** Operands of a comparison in variables: as DAZ leaves them, with the flags raised. */
-export function comparedScalars(e: InstructionEmitter, host: HostFormat, target: Operand, source: Operand, quietToo: Code): { a: Code; b: Code } {
+export function comparedScalars(e: InstructionEmitter, host: HostFormat, target: Operand, source: Operand, quietToo: Code): { a: Code; b: Code; isOrdered: boolean } {
   const { format, type } = host;
+  const [first, second] = [host.read(e, target), host.read(e, source)];
+  if (expectOrdered(e, host, type, first, second)) return { a: first, b: second, isOrdered: true };
   const a = e.variable(type);
   const b = e.variable(type);
-  a.set(host.read(e, target));
-  b.set(host.read(e, source));
+  a.set(first);
+  b.set(second);
   e.unlikely(compareIsSlow(host, a.get, b.get), () =>
     withFlags(e, () => {
       e.emit(e.call(`sseCompare${format.bits}`, e.context, host.wide(a.get), host.wide(b.get), quietToo));
@@ -189,12 +186,22 @@ export function comparedScalars(e: InstructionEmitter, host: HostFormat, target:
       b.set(host.ofBits(e.call(`sseOperand${format.bits}`, e.context, host.wide(b.get))));
     }),
   );
-  return { a: a.get, b: b.get };
+  return { a: a.get, b: b.get, isOrdered: false };
 } // prettier-ignore
 
 /** Predicates 1, 2, 5 and 6 (less, less or equal and their opposites) find quiet NaNs invalid. */
 const orders = (imm: Code): Code => i32.lt_u(i32.sub(i32.and(imm, i32.const(3)), i32.const(1)), i32.const(2));
 const bitOf = (imm: Code, bit: number): Code => i32.and(imm, i32.const(1 << bit));
+
+/** A comparison by its predicate, where no lane is a NaN. */
+function orderedLanes({ vector }: HostFormat, predicate: number, a: Code, b: Code): Code {
+  const lanes = [vector.eq(a, b), vector.lt(a, b), vector.le(a, b), ZERO][predicate & 3] ?? ZERO;
+  return (predicate & 4) === 0 ? lanes : v128.not(lanes);
+}
+function orderedScalars({ scalar }: HostFormat, predicate: number, a: Code, b: Code): Code {
+  const holds = [scalar.eq(a, b), scalar.lt(a, b), scalar.le(a, b), i32.const(0)][predicate & 3] ?? i32.const(0); // prettier-ignore
+  return (predicate & 4) === 0 ? holds : i32.eqz(holds);
+}
 
 function compares(): Instruction[] {
   return HOSTS.flatMap((host) => {
@@ -209,10 +216,14 @@ function compares(): Instruction[] {
         emit(e, target, source, predicate) {
           if (predicate === undefined) return;
           const imm = immediate(e, predicate);
+          const [first, second] = [e.read(target), e.read(source)];
+          const known = knownImmediate(e, predicate);
+          if (known !== undefined && expectOrdered(e, host, 'v128', first, second))
+            return e.write(target, orderedLanes(host, known, first, second));
           const a = e.variable('v128');
           const b = e.variable('v128');
-          a.set(e.read(target));
-          b.set(e.read(source));
+          a.set(first);
+          b.set(second);
           e.unlikely(compareLanesAreSlow(host, a.get, b.get), () =>
             withFlags(e, () => {
               e.emit(e.call(vectorHelper('sseCompare', format), e.context, a.get, b.get, orders(imm)));
@@ -221,18 +232,6 @@ function compares(): Instruction[] {
             }),
           );
           const { vector } = host;
-          const known = knownImmediate(e, predicate);
-          if (known !== undefined) {
-            const unorderedLanes = v128.or(nanLanes(format, a.get), nanLanes(format, b.get));
-            const basic = [
-              vector.eq(a.get, b.get),
-              vector.lt(a.get, b.get),
-              vector.le(a.get, b.get),
-              unorderedLanes,
-            ];
-            const chosen = basic[known & 3] ?? ZERO;
-            return e.write(target, (known & 4) === 0 ? chosen : v128.not(chosen));
-          }
           const unorderedLanes = v128.or(nanLanes(format, a.get), nanLanes(format, b.get));
           const chosen = select(
             bitOf(imm, 1),
@@ -251,17 +250,21 @@ function compares(): Instruction[] {
         emit(e, target, source, predicate) {
           if (predicate === undefined) return;
           const imm = immediate(e, predicate);
-          const { a, b } = comparedScalars(e, host, target, source, orders(imm));
+          const { a, b, isOrdered } = comparedScalars(e, host, target, source, orders(imm));
           const { scalar } = host;
+          const write = (bit: Code): void => {
+            const mask = i32.sub(i32.const(0), bit);
+            if (letter === 'd') e.writeI32(target, mask);
+            else e.writeI64(target, i64.extend_i32_s(mask));
+          };
+          const known = knownImmediate(e, predicate);
+          if (known !== undefined && isOrdered) return write(orderedScalars(host, known, a, b));
           const table = i32.or(
             i32.or(scalar.eq(a, b), i32.shl(scalar.lt(a, b), i32.const(1))),
             i32.or(i32.shl(scalar.le(a, b), i32.const(2)), i32.shl(unordered(host, a, b), i32.const(3))),
           );
           const chosen = i32.shr_u(table, i32.and(imm, i32.const(3)));
-          const bit = i32.and(i32.xor(chosen, i32.shr_u(imm, i32.const(2))), i32.const(1));
-          const mask = i32.sub(i32.const(0), bit);
-          if (letter === 'd') e.writeI32(target, mask);
-          else e.writeI64(target, i64.extend_i32_s(mask));
+          write(i32.and(i32.xor(chosen, i32.shr_u(imm, i32.const(2))), i32.const(1)));
         },
       }),
     ];
@@ -281,8 +284,10 @@ function flagCompares(): Instruction[] {
         forms: [[`${host.packed} 0F ${quietToo ? '2F' : '2E'} /r`, `V${letter},W${letter}`]],
         writes: 'OSZAPC',
         emit(e, first, second) {
-          const { a, b } = comparedScalars(e, host, first, second, i32.const(quietToo ? 1 : 0));
+          const { a, b, isOrdered } = comparedScalars(e, host, first, second, i32.const(quietToo ? 1 : 0));
           const none = i32.const(0);
+          if (isOrdered)
+            return e.setFlags({ Z: scalar.eq(a, b), P: none, C: scalar.lt(a, b), O: none, S: none, A: none });
           e.setFlags({
             Z: i32.eqz(i32.or(scalar.lt(a, b), scalar.gt(a, b))),
             P: unordered(host, a, b),
@@ -340,7 +345,7 @@ function logic(stem: string, opcode: string, op: (a: Code, b: Code) => Code): In
 }
 
 export const sseFloat: Family = {
-  helpers: [...exactHelpers, ...laneHelpers],
+  helpers: [...exactHelpers, ...laneHelpers, ...oddHelpers],
   instructions: [
     ...arithmetic('add', '58', 'Add'),
     ...arithmetic('mul', '59', 'Mul'),

@@ -12,6 +12,7 @@ import type { Format } from './sse-number.ts';
 /** What a format needs of wasm: its scalar and vector instructions, and the way from a number to its bits. */
 export interface HostFormat {
   readonly format: Format;
+  readonly bits: 32 | 64;
   readonly type: 'f32' | 'f64';
   readonly scalar: typeof f64 | typeof f32;
   readonly vector: typeof f64x2 | typeof f32x4;
@@ -28,6 +29,7 @@ export interface HostFormat {
 }
 export const HOST_DOUBLE: HostFormat = {
   format: DOUBLE,
+  bits: 64,
   type: 'f64',
   scalar: f64,
   vector: f64x2,
@@ -43,6 +45,7 @@ export const HOST_DOUBLE: HostFormat = {
 };
 export const HOST_SINGLE: HostFormat = {
   format: SINGLE,
+  bits: 32,
   type: 'f32',
   scalar: f32,
   vector: f32x4,
