@@ -148,10 +148,9 @@ export const f64 = {
   convert_i64_s: unary(0xb9), convert_i64_u: unary(0xba), promote_f32: unary(0xbb), reinterpret_i64: unary(0xbf),
 } as const; // prettier-ignore
 
-const LOCALS: readonly Code[] = Array.from({ length: 1024 }, (_unused, index) => [0x20, unsignedLeb(index)]);
-
 export const local = {
-  get: (index: number): Code => LOCALS[index] ?? [0x20, unsignedLeb(index)],
+  /** A new object each time: the compiler notes on it what the local holds at this place (compile/values.ts). */
+  get: (index: number): Code => [0x20, unsignedLeb(index)],
   set: (index: number, value: Code): Code => [value, 0x21, unsignedLeb(index)],
   tee: (index: number, value: Code): Code => [value, 0x22, unsignedLeb(index)],
 } as const;
