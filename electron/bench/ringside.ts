@@ -10,7 +10,7 @@ const RUNNER = join(import.meta.dirname, 'ringside-run.ts');
 export function runInRingside(spec: Omit<RunSpec, 'folder'>, timeoutMs: number): RunAnswer {
   const folder = mkdtempSync(join(tmpdir(), 'ringside-bench-'));
   try {
-    const child = spawnSync(process.execPath, [...process.execArgv, RUNNER], {
+    const child = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', RUNNER], {
       input: JSON.stringify({ ...spec, folder } satisfies RunSpec),
       encoding: 'utf8',
       timeout: timeoutMs,

@@ -15,7 +15,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const node = join(root, 'node_modules/node/bin/node');
 const electron = join(root, 'node_modules/electron/dist/electron');
 
-/** Where images and packages are kept. */
+/** Where images, packages and compiled JavaScript are kept. */
 const cache = process.env.RINGSIDE_CACHE ?? join(homedir(), '.cache/ringside');
 
 const say = (text) => process.stderr.write(`ringside: ${text}\n`);
@@ -155,11 +155,9 @@ for (const need of needs.split(',').filter(Boolean)) {
 }
 if (program !== '') {
   const path = [dirname(node), join(root, 'node_modules/.bin'), process.env.PATH ?? ''].join(':');
-  // A young generation that does not grow from 1 MB on: what a machine is made of would be copied four times over.
-  const flags = ['--disable-warning=ExperimentalWarning', '--min-semi-space-size=16'];
   // Node keeps the sources' JavaScript and bytecode there: a second less before a command does anything.
   const NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? join(cache, 'javascript');
-  const result = spawnSync(node, [...flags, join(root, program), ...rest], {
+  const result = spawnSync(node, ['--disable-warning=ExperimentalWarning', join(root, program), ...rest], {
     stdio: 'inherit',
     env: { ...process.env, PATH: path, NODE_COMPILE_CACHE },
   });
