@@ -5,7 +5,7 @@ import { contextOf } from '../cpu.ts';
 import type { Machine } from '../cpu.ts';
 import { CONTEXT, RAM_BASE } from '../layout.ts';
 import { REGISTER } from '../machine.ts';
-import type { CpuModel } from '../machine.ts';
+import type { CpuModel, Trap } from '../machine.ts';
 import { store32, store64, writeBytes } from '../memory.ts';
 import { loadContext, newContext, readRegister, writeRegister } from '../registers.ts';
 import { createMachine, run, setPageTable } from '../run.ts';
@@ -135,8 +135,19 @@ function storeVectors({ machine }: Emulated, state: Int32Array): void {
   for (let i = 0; i < 64; i++) state[STATE.ymm + i] = words32[((context + CONTEXT.ymmHigh) >> 2) + i] ?? 0;
 }
 
+/** Of a case that does not write its code, the writable code pages are int3 bytes, whatever the one before left there. */
+function clearWritableCode({ machine, initial, code: [, pages] }: Emulated): void {
+  if (pages === undefined || (pages.from === pages.to && !pages.stale)) return;
+  pages.image.fill(0xcc);
+  initial.fill(0xcc, MEMORY_BYTES);
+  for (const page of WRITABLE_CODE)
+    writeBytes(machine, PAGE_PHYSICAL[page], initial.subarray(page * PAGE, (page + 1) * PAGE));
+  [pages.from, pages.to, pages.stale] = [0, 0, false];
+}
+
 /** Puts the case's code between int3 bytes; what lies behind the two pages is not there. */
 function placeCode(emulated: Emulated, test: Case): void {
+  if (!test.writesCode) clearWritableCode(emulated);
   const { machine } = emulated;
   const pages = emulated.code[test.writesCode ? 1 : 0];
   if (pages === undefined) return;
@@ -169,12 +180,12 @@ function putWindow(emulated: Emulated, test: Case, bytes: Uint8Array): void {
 }
 
 /** Notes what changed and puts it back (but code, which placeCode does). */
-function takeChanges(emulated: Emulated, result: Result, pageCount: number): void {
+function takeChanges(emulated: Emulated, result: Result): void {
   const { words32 } = emulated.machine;
   const { initialWords } = emulated;
   const { changes } = result;
   let count = 0;
-  for (let page = 0; page < pageCount; page++) {
+  for (let page = 0; page < PAGE_PHYSICAL.length; page++) {
     if (page === 2) continue;
     const ram = (RAM_BASE + (PAGE_PHYSICAL[page] ?? 0)) >> 2;
     const first = (page * PAGE) >> 2;
@@ -193,6 +204,8 @@ function takeChanges(emulated: Emulated, result: Result, pageCount: number): voi
   result.changeCount = count;
 }
 
+const runToEnd = (machine: Machine): Trap => run(machine, 0, INSTRUCTIONS_MAX);
+
 /** Runs a case so many times from the same state; `check` sees each result, which the next pass overwrites. */
 export function runPasses(
   emulated: Emulated,
@@ -200,6 +213,7 @@ export function runPasses(
   passes: number,
   result: Result,
   check: (result: Result, pass: number) => void,
+  go = runToEnd,
 ): void {
   const { machine } = emulated;
   const { words32 } = machine;
@@ -208,14 +222,14 @@ export function runPasses(
   putWindow(emulated, test, test.window.subarray(0, test.windowLength));
   const gpr = (context + CONTEXT.gpr) >> 2;
   for (let pass = 0; pass < passes; pass++) {
-    if (emulated.code[test.writesCode ? 1 : 0]?.stale === true) placeCode(emulated, test);
+    if (emulated.code[1]?.stale === true) placeCode(emulated, test);
     loadContext(machine, 0, emulated.fresh);
     for (let i = 0; i < 32; i++) words32[gpr + i] = test.gpr[i] ?? 0;
     writeRegister(machine, 0, REGISTER.rip, codeBase(test) + test.codeOffset);
     writeRegister(machine, 0, REGISTER.rflags, test.rflags);
     words32[(context + CONTEXT.gsBase) >> 2] = PLACE.gsBase;
     loadVectors(emulated, test);
-    const trap = run(machine, 0, INSTRUCTIONS_MAX);
+    const trap = go(machine);
     const { state } = result;
     const isException = trap.kind === 'exception';
     state[STATE.trap] = isException ? trap.vector : -1;
@@ -229,7 +243,7 @@ export function runPasses(
     state[STATE.rflags] = readRegister(machine, 0, REGISTER.rflags);
     state[STATE.rflags + 1] = 0;
     storeVectors(emulated, state);
-    takeChanges(emulated, result, test.writesCode ? 6 : 4);
+    takeChanges(emulated, result);
     result.executed = trap.executed;
     check(result, pass);
   }
@@ -241,4 +255,16 @@ export function runEmulated(emulated: Emulated, test: Case): Result {
   const result = newResult();
   runPasses(emulated, test, 1, result, () => undefined);
   return result;
+}
+
+/** Runs a case one instruction at a time; `visit` gets their addresses. */
+export function visitInstructions(emulated: Emulated, test: Case, visit: (address: number) => void): void {
+  const step = (machine: Machine): Trap => {
+    for (let left = INSTRUCTIONS_MAX; ; left--) {
+      visit(readRegister(machine, 0, REGISTER.rip));
+      const trap = run(machine, 0, 1);
+      if (trap.kind !== 'budget' || left === 0) return trap;
+    }
+  };
+  runPasses(emulated, test, 1, newResult(), () => undefined, step);
 }

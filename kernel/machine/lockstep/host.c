@@ -86,8 +86,7 @@ static void note(ucontext_t *context, int timed_out) {
   if (has_ymm(fx) && (fx[512] & 4)) memcpy(r->ymm, fx + 576, 256);
   else memset(r->ymm, 0, 256);
   uint32_t count = 0;
-  int last = cases[current].writes_code ? PAGES : 4;
-  for (int p = 0; p < last; p++) {
+  for (int p = 0; p < PAGES; p++) {
     if (p == 2 || memcmp(pages[p], initial + p * PAGE, PAGE) == 0) continue;
     for (int i = 0; i < PAGE; i++) {
       if (pages[p][i] == initial[p * PAGE + i]) continue;
@@ -112,14 +111,10 @@ static void prepare(ucontext_t *context) {
   greg_t *g = context->uc_mcontext.gregs;
   memcpy(initial, pattern, sizeof pattern);
   memcpy(initial + c->window_offset, c->window, c->window_length);
-  for (int p = 0; p < 4; p++)
+  memset(initial + 4 * PAGE, 0xcc, CODE_BYTES);
+  put_code(c->writes_code ? initial + 4 * PAGE : code_alias, c);
+  for (int p = 0; p < PAGES; p++)
     if (p != 2) memcpy(pages[p], initial + p * PAGE, PAGE);
-  if (c->writes_code) {
-    put_code(initial + 4 * PAGE, c);
-    memcpy(pages[4], initial + 4 * PAGE, CODE_BYTES);
-  } else {
-    put_code(code_alias, c);
-  }
   for (int i = 0; i < 16; i++) g[GREG[i]] = c->gpr[i];
   g[REG_RIP] = (c->writes_code ? WRITABLE_CODE : CODE) + c->code_offset;
   g[REG_EFL] = c->rflags;

@@ -9,12 +9,14 @@ import { differences, isEqual } from './compare.ts';
 import type { Emulated } from './emulated.ts';
 import { bootEmulated, runEmulated, runPasses } from './emulated.ts';
 import { caseFor } from './generate.ts';
+import { goesAstray } from './listing.ts';
 import type { NativeHost } from './native.ts';
 import { disassemble, runNative } from './native.ts';
 import { shrink } from './shrink.ts';
 import { programFor } from './program.ts';
 import type { Batch, Case, Result } from './records.ts';
 import { STATE, TRAP_BUDGET, TRAP_TIMEOUT, batchOf, newBatch, newResult } from './records.ts';
+import { hasOtherWays } from './vendor.ts';
 import type { CpuModel } from '../machine.ts';
 
 const BATCH = 4000;
@@ -97,29 +99,36 @@ export function judgeWaiting(judge: Judge): void {
         if (tiers.length > 1 && (seed >>> 5) % share !== 0 && waiting.length > ALL_COMPILED) continue;
         judge.compiled++;
       }
-      let failed = false;
+      const failures: Failure[] = [];
+      let isOursAlone = false;
       runPasses(emulated, test, passes, result, (ours, pass) => {
-        if (failed || endless) return;
+        if (failures.length > 0 || endless) return;
         // Longer than it pays to interpret; but what ends in one tier must end in the other
         if (ours.state[STATE.trap] === TRAP_BUDGET && executed < 0) {
           endless = true;
           judge.timeouts++;
           return;
         }
-        const lines = isEqual(form.name, native, ours) && !judge.x87Pointers
+        const { x87Pointers } = judge;
+        const { map } = emulated.machine.code;
+        const lines = isEqual(form.name, native, ours) && !x87Pointers
           ? []
-          : differences(form.name, test, native, ours, { x87Pointers: judge.x87Pointers, mmx: form.mmx, encoding: form.encoding }); // prettier-ignore
+          : differences(form.name, test, native, ours, { x87Pointers, mmx: form.mmx, encoding: form.encoding, map }); // prettier-ignore
         if (executed < 0) executed = ours.executed;
-        else if (executed !== ours.executed)
+        else if (executed !== ours.executed) {
           lines.push(`instructions: ${executed} before, now ${ours.executed}`);
+          isOursAlone = true;
+        }
         if (lines.length === 0) return;
-        failed = true;
         if (passes > 1) lines.push(`in pass ${pass + 1}`);
-        judge.failures.push({
+        failures.push({
           name: form.name, encoding: form.encoding, seed, tier, lines,
           repeat: `${form.label} ${seed}`, code: test.code.slice(0, test.codeLength),
         }); // prettier-ignore
       });
+      // Beside its instructions it may meet what is undefined, which another vendor's CPU leaves otherwise
+      const isOpen = failures.length > 0 && !isOursAlone && form.name === 'program' && hasOtherWays();
+      if (!isOpen || !goesAstray(emulated, test)) judge.failures.push(...failures);
     }
   });
   judge.cases += waiting.length;

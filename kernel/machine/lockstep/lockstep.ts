@@ -7,7 +7,7 @@
 //
 // --cases: cases for each form, and --programs in all; --total, --minutes: rounds of both until there are so many, or that
 // long. --only: mnemonics. --case: one case by the name that its failure printed. --keep: failures join seeds.json, which every
-// run without --only or --case begins with. --record: writes vectors/FAMILY.json, what the real CPU did, for hosts that have none.
+// run without --only or --case begins with. --record: writes vectors/FAMILY.json, what Intel's CPU did, for hosts that have none.
 // Without a real CPU (x86-64 Linux with gcc) the recorded vectors are compared instead.
 
 import { availableParallelism } from 'node:os';
@@ -24,6 +24,7 @@ import type { Tier } from './tiers.ts';
 import { isReport } from './worker.ts';
 import type { Job } from './worker.ts';
 import { recordVectors, replayVectors } from './vectors.ts';
+import { hasOtherWays } from './vendor.ts';
 
 const args = {
   cases: { type: 'string' },
@@ -139,6 +140,11 @@ async function main(): Promise<number> {
   }
   const host = buildNative();
   if (host === undefined) return replay(families);
+  if (values.record && hasOtherWays()) {
+    say("This host's CPU has ways of its own (vendor.ts): record on one of Intel's.");
+    removeNative(host);
+    return 2;
+  }
   if (values.record) {
     for (const family of families) recordVectors(host, bootEmulated('v3'), family);
     removeNative(host);

@@ -33,12 +33,20 @@ const EVERYWHERE = new Set([
 
 /** Whether this CPU has a feature that an instruction asks for. */
 export function hostHas(feature: string): boolean {
-  hostFlags ??= new Set(
-    (/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '').split(' '),
-  );
+  hostFlags ??= new Set(cpuInfo('flags').split(' '));
   return EVERYWHERE.has(feature) || hostFlags.has(FLAG_NAMES[feature] ?? feature);
 }
 let hostFlags: Set<string> | undefined;
+
+/** CPUID's name of who made this CPU. */
+export const hostVendor = (): string => (vendor ??= cpuInfo('vendor_id'));
+let vendor: string | undefined;
+
+function cpuInfo(line: string): string {
+  if (process.platform !== 'linux') return '';
+  const found = new RegExp(`^${line}\\s*: (.*)$`, 'm').exec(readFileSync('/proc/cpuinfo', 'utf8'));
+  return found?.[1] ?? '';
+}
 
 /** Undefined where there is no such host. */
 export function buildNative(): NativeHost | undefined {

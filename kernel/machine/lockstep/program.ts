@@ -10,6 +10,7 @@ import type { Case } from './records.ts';
 import { CODE_BYTES, CODE_MAX, PAGE, PLACE, codeBase } from './records.ts';
 import type { Chance } from './values.ts';
 import { below, bits32, chance, oneIn, pick } from './values.ts';
+import { isNeverInPrograms } from './vendor.ts';
 
 /** Leave the code, need registers that are pinned, mostly fault, or may leave memory half written when they do. */
 const ALONE =
@@ -19,6 +20,7 @@ const ALONE =
 export function isSequential(entry: FormEntry): boolean {
   const { mnemonic } = entry.instruction;
   if (!isComparable(entry) || ALONE.test(mnemonic) || APPROXIMATE.test(mnemonic)) return false;
+  if (isNeverInPrograms(mnemonic)) return false;
   return entry.operands.every((operand) => operand.kind !== 'relative' && operand.field !== 'is4');
 }
 

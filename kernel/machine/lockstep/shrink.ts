@@ -1,9 +1,9 @@
 // Makes a program that differs smaller: instructions become NOPs as long as it still differs. What is left is printed.
 
-import { disassembleOne } from '../decode/disassemble.ts';
 import { differences } from './compare.ts';
 import type { Emulated } from './emulated.ts';
 import { runPasses } from './emulated.ts';
+import { instructionsOf } from './listing.ts';
 import type { Case, Result } from './records.ts';
 import { codeBase, newResult } from './records.ts';
 
@@ -19,24 +19,13 @@ function differs(reference: Reference, emulated: Emulated, passes: number, test:
   let executed = right?.executed ?? -1;
   runPasses(emulated, test, passes, newResult(), (ours, pass) => {
     if (right === undefined || found.length > 0) return;
-    found = differences('program', test, right, ours, { x87Pointers: false, mmx: true, encoding: '' });
+    const { map } = emulated.machine.code;
+    found = differences('program', test, right, ours, { x87Pointers: false, mmx: true, encoding: '', map });
     if (executed >= 0 && executed !== ours.executed)
       found.push(`instructions: ${executed}, ours ${ours.executed}`);
     if (found.length > 0) found.push(`in pass ${pass + 1}`);
     executed = ours.executed;
   });
-  return found;
-}
-
-/** Instructions of a program from its start to its end: offset and length. */
-function instructionsOf(emulated: Emulated, test: Case): { at: number; length: number; text: string }[] {
-  const found: { at: number; length: number; text: string }[] = [];
-  const start = codeBase(test) + test.codeOffset;
-  for (let at = 0; at < test.codeLength;) {
-    const one = disassembleOne(emulated.machine.code.map, test.code, at, test.codeLength, start + at);
-    found.push({ at, length: Math.max(1, one.length), text: one.text });
-    at += Math.max(1, one.length);
-  }
   return found;
 }
 

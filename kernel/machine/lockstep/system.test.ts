@@ -30,7 +30,13 @@ function judge(cases: readonly Named[]): string[] {
     const native = results[i];
     if (native === undefined) return ['no result'];
     const ours = runEmulated(emulated, test);
-    const lines = differences(name, test, native, ours, { x87Pointers: false, mmx: false, encoding: '' });
+    const { map } = emulated.machine.code;
+    const lines = differences(name, test, native, ours, {
+      x87Pointers: false,
+      mmx: false,
+      encoding: '',
+      map,
+    });
     if (lines.length === 0) return [];
     const [text] = disassemble(host, test.code.subarray(0, test.codeLength));
     return [`${name} ${text ?? ''}: ${lines.join('; ')}`];
