@@ -101,8 +101,8 @@ const PERIOD_MAX = 10_000;
  * instructions; the first ones take many times that, while the compiler's own code is cold, which short programs would not
  * earn back: tcc on hello.c takes twice as long with few samples (npm run bench -- startup; cpu --only w_).
  */
-const SAMPLES_FIRST = 600;
-const SAMPLES_LAST = 120;
+const SAMPLES_FIRST = 500;
+const SAMPLES_LAST = 80;
 const WARM_REGIONS = 128;
 
 /** The interpreter is on its way from where it took over if it came no further than that; else it is on its own. */

@@ -40,7 +40,7 @@ it('counts in both tiers when it starts over', () => {
     const cpu = bootTestCpu('B9 00 00 30 00 48 89 DE F3 48 AD FF C7 EB F1');
     const before = cpu.machine.compiler.settings;
     const { regions } = cpu.machine.compiler.statistics;
-    cpu.machine.compiler.settings = { ...before, enabled, threshold: 2 };
+    cpu.machine.compiler.settings = { ...before, enabled, threshold: 1 };
     mapOnePage(cpu, true);
     cpu.set('rbx', START);
     cpu.set('rdi', 0);
