@@ -15,7 +15,8 @@ import type { Linker } from './exec/handlers.ts';
 import { finishHandlers, requestHandler } from './exec/handlers.ts';
 import { FIRST_ENTRY, TABLE_SIZE } from './exec/signatures.ts';
 import type { Compiler, CompilerSettings, CompilerStatistics } from './compile/compiler.ts';
-import { clearExtents, clearJumps, compileMet, countGuesses, dropAllRegions, forgetEntries, markHead, newCompiler, takeSample } from './compile/compiler.ts'; // prettier-ignore
+import { clearExtents, clearJumps, countGuesses, dropAllRegions, forgetEntries, markHead, newCompiler } from './compile/compiler.ts'; // prettier-ignore
+import { compileMet, takeSample } from './compile/samples.ts';
 import type { HotEntry } from './exec/hot.ts';
 import { hotHandlers } from './exec/hot.ts';
 import { faultInstruction, families } from './isa/index.ts';

@@ -20,7 +20,6 @@ import {
   brIf,
   brTable,
   call,
-  callIndirect,
   i32,
   i64,
   label,
@@ -34,98 +33,27 @@ import {
 import { f32, f64 } from '../exec/wasm.ts';
 import { v128 } from '../exec/wasm-simd.ts';
 import type { FunctionCode } from '../exec/wasm-module.ts';
-import { HANDLER_SIGNATURE, REGION_SIGNATURE } from '../exec/signatures.ts';
-import { CODE_DROPPED, COMPILED, CONTEXT, EXIT, TLB_ENTRIES } from '../layout.ts';
+import { REGION_SIGNATURE } from '../exec/signatures.ts';
+import { CODE_DROPPED, COMPILED, CONTEXT, EXIT } from '../layout.ts';
 import type { Control } from './emit.ts';
-import { Unsupported, flagHome, flagSets, instructionEmitter, spillX87, storeFlagWords } from './emit.ts';
-import type { FlowGraph, FlowNode } from './graph.ts';
+import { Unsupported, instructionEmitter, storeFlagWords } from './emit.ts';
+import type { FlowNode } from './graph.ts';
 import { DISPATCHER, flowGraph } from './graph.ts';
-import { flagWords, rawWords } from './flags.ts';
-import type { Block, Instruction, Region, RegionPage } from './region.ts';
-import { flowOf, targetOf } from './region.ts';
+import { callCode, emitCall, emitCallout } from './calls.ts';
+import { exitCode, goHome, stepCode, stepExit } from './exits.ts';
+import { knownPages, pageCheck, pagesOf, stubOf } from './pages.ts';
+import type { Here, Services, Work } from './work.ts';
+import { addressOf, reload, remainingLocal } from './work.ts';
+import type { Instruction, Region } from './region.ts';
+import { flowOf } from './region.ts';
 import { loopFacts } from './loop-facts.ts';
 import type { AssumedRegister } from './loop-facts.ts';
 import { assume, assumedFacts, checkGuess, expect, isFull, loadConstants } from './speculation.ts';
 import { tierOf } from './tiers.ts';
-import type { Assignment, Front, PathState, Unit, VectorHome } from './unit.ts';
+import type { Unit, VectorHome } from './unit.ts';
 import type { SlotLocals } from './memory.ts';
 import { loadSlot } from './memory.ts';
-import { FLAG_LOCALS, LOCAL, allocate, allocateFixed, collect, context, copyState, emit, evaluate, homeState, homeward, newUnit, setTogether, settle, withinPath } from './unit.ts'; // prettier-ignore
-
-/** Nested calls of compiled functions at most; beyond, the chain is unwound. */
-const DEPTH_MAX = 200;
-
-/** What the compiler provides. */
-export interface Services {
-  /** May floating point be taken for granted (speculation.ts)? */
-  readonly mayGuess: boolean;
-  slotFor(name: string, write: boolean): number;
-  /** The region's number. */
-  readonly region: number;
-  /** Index in the function table of the interpreter's handler. */
-  handlerFor(instruction: Instruction): number;
-  /** Puts the numbers of code addresses (from 1) into a table of bytes; undefined when there is no room. */
-  caseTable(cases: readonly number[]): CaseTable | undefined;
-}
-
-export interface CaseTable {
-  readonly address: number; // in the machine's memory
-  readonly first: number; // the code address of its first byte
-  readonly length: number;
-}
-
-/** An instruction that is being written, and what held in front of it. */
-interface Here extends Front {
-  readonly instruction: Instruction;
-  step: Code | undefined;
-}
-
-interface Work {
-  readonly region: Region;
-  readonly graph: FlowGraph;
-  readonly services: Services;
-  readonly unit: Unit;
-  readonly labels: Map<number, Label>; // of merges: behind the block
-  readonly loops: Map<number, Label>;
-  readonly leaveBare: Label;
-  readonly leaveFlags: Label;
-  readonly leaveRaw: Label;
-  readonly stepBare: Label; // the same for exits in front of an instruction, by their numbers
-  readonly stepRaw: Label;
-  /** Numbers of the entries by their blocks. */
-  readonly entries: ReadonlyMap<number, number>;
-  readonly dispatch: Label;
-  readonly call: Label; // flags are in the context
-  readonly callFlags: Label; // flags are in their locals, as the interpreter has them
-  /** Whether the region calls others. */
-  calls: boolean;
-  /** Whether flags are wanted in their locals from the start. */
-  loadsFlags: boolean;
-  /** Whether it must know that code was dropped since it began. */
-  watchesDrops: boolean;
-  /** Places outside to which it goes. */
-  readonly exits: Set<number>;
-  /** The instruction that is being written, and what held in front of it. */
-  at: Here;
-  emit: ((instruction: Instruction) => void) | undefined;
-  /** While a stub is written: where the call comes back to. */
-  stubBack: number | undefined;
-  readonly longest: Map<number, number>;
-  /** Pages that are in place wherever control comes from to a block, as bits of `badPages`. */
-  readonly knownPages: ReadonlyMap<number, number>;
-  /** What loops assume of vector registers, by their headers. */
-  readonly assumed: ReadonlyMap<number, readonly AssumedRegister[]>;
-  /** Slots that a loop keeps in locals, by its header; loaded in front of it. */
-  readonly loopSlots: Map<number, { readonly locals: Map<number, SlotLocals>; readonly loads: Code[] }>;
-  /** Code that is filled in when it is known which registers the region uses. */
-  readonly stores: Code[][];
-  readonly loads: Code[][];
-}
-
-const remainingLocal = local.get(LOCAL.remaining);
-const spend = (count: number): Code =>
-  count === 0 ? [] : local.set(LOCAL.remaining, i32.sub(remainingLocal, i32.const(count)));
-const addressOf = (at: number): Code => i64.add(local.get(LOCAL.base), i64.const(at));
+import { FLAG_LOCALS, LOCAL, allocateFixed, collect, context, copyState, emit, evaluate, homeState, newUnit, settle, withinPath } from './unit.ts'; // prettier-ignore
 
 const COPY = /^mov(?:ap[sd]|dqa)$/;
 function vectorHomesOf(region: Region): VectorHome[] {
@@ -162,12 +90,6 @@ function vectorHomesOf(region: Region): VectorHome[] {
   );
 }
 
-/** The linkage stub that a block calls at its end. */
-function stubOf(region: Region, { instructions }: Block): readonly Instruction[] {
-  const last = instructions.at(-1);
-  return last !== undefined && flowOf(last) === 'call' ? (region.stubs.get(targetOf(last)) ?? []) : [];
-}
-
 /** Instructions on the longest way from a block to the next test of the budget. */
 function longestFrom(work: Work, at: number): number {
   const known = work.longest.get(at);
@@ -188,189 +110,10 @@ function longestFrom(work: Work, at: number): number {
 
 const isTested = (work: Work, node: FlowNode): boolean => node.isLoopHeader || work.entries.has(node.at);
 
-/** The exit of a path: registers and flags go home, then to the common end. */
-function exitCode(work: Work, state: PathState, status: number, rip: Code): Code {
-  return leaveWith(work, copyState(state), () => homeward(work.unit), status, rip);
-}
-
-/** Where a step exit is, in one number: its distance from the base, with what was executed in the lowest bits. */
-const STEP_BITS = 10;
-const stepNumber = (at: number, executed: number): number => at * (1 << STEP_BITS) + executed;
-
-/**
- * The exit in front of an instruction, where every register is at home. There are as many of them as accesses to memory:
- * they are short, what they have in common is behind `leaveStep`.
- */
-function stepExit(work: Work, { at, flags, x87, executed }: Front): Code {
-  const { unit } = work;
-  const before = unit.state;
-  unit.state = { ...before, flags, x87 };
-  const code = collect(unit, () => {
-    spillX87(unit);
-    const words = flags.kind === 'context' || flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
-    emit(unit, setTogether([...flagSets(words), [LOCAL.status, i32.const(stepNumber(at, executed))]]));
-    emit(unit, br(flags.kind === 'context' ? work.stepBare : work.stepRaw));
-  });
-  unit.state = before;
-  return code;
-}
-
-/** From the number of a step exit: where, and the count. */
-function stepCode(): Code {
-  const number = local.get(LOCAL.status);
-  const distance = i64.extend_i32_s(i32.shr_s(number, i32.const(STEP_BITS)));
-  return [
-    local.set(LOCAL.exitAt, i64.add(local.get(LOCAL.base), distance)),
-    local.set(LOCAL.remaining, i32.sub(remainingLocal, i32.and(number, i32.const((1 << STEP_BITS) - 1)))),
-    local.set(LOCAL.status, i32.const(EXIT.step)),
-  ];
-}
-
-function leaveWith(work: Work, state: PathState, registers: () => readonly Assignment[], status: number, rip: Code): Code {
-  const { unit } = work;
-  const before = unit.state;
-  unit.state = state;
-  const code = collect(unit, () => {
-    spillX87(unit);
-    const { flags } = unit.state;
-    const isHome = flags.kind === 'context' || flags.kind === 'locals';
-    // Rare exits leave it to storeFlags to make the words what the interpreter wants
-    const isRare = status === EXIT.step;
-    const words = isHome ? [] : isRare ? rawWords(flags, flagHome(unit)) : flagWords(flags, flagHome(unit));
-    emit(unit, setTogether([...registers(), ...flagSets(words), [LOCAL.exitAt, rip]]));
-    emit(unit, spend(state.executed));
-    emit(unit, local.set(LOCAL.status, i32.const(status)));
-    const isRaw = isRare || flags.kind === 'locals';
-    emit(unit, br(flags.kind === 'context' ? work.leaveBare : isRaw ? work.leaveRaw : work.leaveFlags));
-  });
-  unit.state = before;
-  return code;
-} // prettier-ignore
-
-/** All registers home, flags in their locals, the count up to date: before control meets. */
-function goHome(work: Work, further: readonly Assignment[] = []): void {
-  const { unit } = work;
-  const { flags, executed } = unit.state;
-  spillX87(unit);
-  const words = flags.kind === 'locals' ? [] : rawWords(flags, flagHome(unit));
-  const sets = [...homeward(unit), ...flagSets(words), ...further];
-  if (sets.length > 0) emit(unit, setTogether(sets));
-  emit(unit, spend(executed));
-}
-
 function flushPending(unit: Unit): void {
   const { pending } = unit;
   unit.pending = [];
   for (const write of pending) write();
-}
-
-/** Code was dropped since the region began, perhaps its own. */
-function wasDropped(work: Work): Code {
-  work.watchesDrops = true;
-  return i32.ne(i32.load(i32.const(0), CODE_DROPPED), local.get(LOCAL.drops));
-}
-
-/** The interpreter's handler executes the instruction: registers go to the context and come back. */
-function emitCallout(work: Work, instruction: Instruction): void {
-  const { unit, services } = work;
-  const index = services.handlerFor(instruction);
-  const pageDelta = Math.floor(instruction.at / 4096) * 4096;
-  const { executed } = unit.state;
-  toContext(work);
-  emit(unit, i64.store(context, addressOf(pageDelta), CONTEXT.pageBase));
-  emit(unit, i32.store(context, i32.sub(remainingLocal, i32.const(executed + 1)), CONTEXT.remaining));
-  const status = allocate(unit, 'i32');
-  emit(unit, local.set(status, callIndirect(HANDLER_SIGNATURE, i32.const(index), context, i32.const(instruction.record))));
-  // A fault: everything is as it was, so the interpreter meets it again; and a repeated one that goes on later, counted
-  const home = homeState(unit, { kind: 'context' });
-  home.executed = executed;
-  const counted = copyState(home);
-  counted.executed++;
-  const again = (state: PathState): Code => exitCode(work, state, EXIT.step, addressOf(instruction.at));
-  const isCounted = i32.eq(local.get(status), i32.const(EXIT.jump));
-  emit(unit, unlikely(local.get(status), [reload(work), when(isCounted, again(counted)), again(home)]));
-  emit(unit, reload(work));
-  home.executed++;
-  unit.state = home;
-  // All the way out: a caller may be among what was dropped
-  const behind = instruction.at + instruction.length;
-  emit(unit, unlikely(wasDropped(work), exitCode(work, home, EXIT.step, addressOf(behind))));
-} // prettier-ignore
-
-/** Registers and flags to the context, from where others take them. */
-function toContext(work: Work): void {
-  const { unit } = work;
-  const { flags } = unit.state;
-  spillX87(unit);
-  const sets = homeward(unit);
-  if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
-  else if (flags.kind !== 'context') storeFlagWords(unit, flagWords(flags, flagHome(unit)));
-  if (sets.length > 0) emit(unit, setTogether(sets));
-  const stores: Code[] = [];
-  work.stores.push(stores);
-  emit(unit, stores);
-}
-
-function reload(work: Work): Code {
-  const loads: Code[] = [];
-  work.loads.push(loads);
-  return loads;
-}
-
-/** A call of a function that is not part of the region; the code behind `call` makes it. */
-function emitCall(work: Work, target: Code, back: number): void {
-  const { unit } = work;
-  const entry = work.entries.get(back);
-  if (entry === undefined) {
-    emit(unit, exitCode(work, unit.state, EXIT.jump, target));
-    unit.state.ended = true;
-    return;
-  }
-  work.calls = true;
-  spillX87(unit);
-  const { flags, executed } = unit.state;
-  if (flags.kind === 'locals') emit(unit, call('storeFlags', context, ...FLAG_LOCALS));
-  const isStored = flags.kind === 'locals' || flags.kind === 'context';
-  const words = isStored ? [] : flagWords(flags, flagHome(unit));
-  const further: Assignment[] = [
-    [LOCAL.exitAt, target],
-    [LOCAL.backAt, addressOf(back)],
-    [LOCAL.entry, i32.const(entry)],
-  ];
-  emit(unit, setTogether([...homeward(unit), ...flagSets(words), ...further]));
-  emit(unit, spend(executed));
-  emit(unit, br(isStored ? work.call : work.callFlags));
-  unit.state.ended = true;
-}
-
-/** Behind `call`: of compiled code, if there is some, as a wasm call; else of the interpreter in its place. */
-function callCode(work: Work, reloading: Label): Code {
-  const stores: Code[] = [];
-  work.stores.push(stores);
-  const target = local.get(LOCAL.exitAt);
-  const back = local.get(LOCAL.backAt);
-  const deeper = i32.add(local.get(LOCAL.depth), i32.const(1));
-  const gone = local.get(LOCAL.status);
-  const returned = i32.and(i32.eq(gone, i32.const(EXIT.jump)), i64.eq(i64.load(context, CONTEXT.rip), back));
-  const isStep = i32.eq(gone, i32.const(EXIT.step));
-  const left = i32.load(context, CONTEXT.remaining);
-  // The function goes on in code that is not compiled: the interpreter takes it back to here
-  const interpreted = [
-    unlikely(i32.eqz(i32.or(i32.eq(gone, i32.const(EXIT.jump)), isStep)), ret(gone)),
-    local.set(LOCAL.status, call('resume', context, left, back, deeper, isStep)),
-    unlikely(i32.ne(gone, i32.const(EXIT.returned)), ret(gone)),
-  ];
-  return [
-    stores,
-    i64.store(context, target, CONTEXT.rip),
-    i32.store(context, remainingLocal, CONTEXT.remaining),
-    unlikely(i32.ge_u(local.get(LOCAL.depth), i32.const(DEPTH_MAX)), ret(i32.const(EXIT.jump))),
-    local.set(LOCAL.status, call('enterAt', context, target, remainingLocal, deeper)),
-    when(i32.eqz(returned), interpreted),
-    unlikely(wasDropped(work), ret(i32.const(EXIT.step))),
-    local.set(LOCAL.remaining, i32.load(context, CONTEXT.remaining)),
-    br(reloading),
-  ];
 }
 
 /** A return goes to the calls of the region, or to where the region was called from. */
@@ -668,52 +411,6 @@ function emitOne(work: Work, instruction: Instruction): void {
     emit(unit, stepExit(work, { at: instruction.at, flags: state.flags, x87: state.x87, executed }));
     state.ended = true;
   }
-}
-
-/**
- * Notes in `badPages` whether a page of the region is where it was; blocks on it look there. (A page that the process has
- * not executed yet keeps its blocks from running, not the whole region.)
- */
-function pageCheck(page: RegionPage): Code {
-  const address = addressOf(page.delta);
-  const index = i32.and(i32.wrap_i64(i64.shr_u(address, i64.const(12))), i32.const(TLB_ENTRIES - 1));
-  const entry = local.tee(LOCAL.status, i32.add(context, i32.shl(index, i32.const(4))));
-  const isOther = i32.or(
-    i64.ne(i64.load(entry, CONTEXT.tlbExecute), address),
-    i32.ne(i32.load(local.get(LOCAL.status), CONTEXT.tlbExecute + 8), i32.const(page.slot)),
-  );
-  const isBad = i32.eqz(call('codePage', context, address, i32.const(page.slot)));
-  const bit = i32.shl(isBad, i32.const(page.bit));
-  return unlikely(isOther, local.set(LOCAL.badPages, i32.or(local.get(LOCAL.badPages), bit)));
-}
-
-/** Pages of a block as bits of `badPages`, those of a stub that it calls among them. */
-function pagesOf(region: Region, content: Block): number {
-  let bits = 0;
-  for (const { at, length } of [...content.instructions, ...stubOf(region, content)])
-    for (const byte of [at, at + length - 1])
-      bits |= 1 << (region.pages.get(Math.floor(byte / 4096) * 4096)?.bit ?? 0);
-  return bits;
-}
-
-function knownPages(region: Region, graph: FlowGraph): Map<number, number> {
-  const known = new Map<number, number>();
-  const pages = new Map([...region.blocks].map(([at, content]) => [at, pagesOf(region, content)]));
-  for (let changed = region.pages.size > 1; changed;) {
-    changed = false;
-    for (const node of graph.values()) {
-      // Through the dispatcher control comes from anywhere
-      const after = node.at === DISPATCHER ? 0 : (known.get(node.at) ?? 0) | (pages.get(node.at) ?? 0);
-      for (const to of node.successors) {
-        const before = known.get(to);
-        const met = before === undefined ? after : before & after;
-        if (met === before) continue;
-        known.set(to, met);
-        changed = true;
-      }
-    }
-  }
-  return known;
 }
 
 function fillRegisters(work: Work): void {
